@@ -1,0 +1,75 @@
+import { z } from "zod";
+import * as t from "../../src/source/index.ts";
+
+const property = z.string().nullish();
+
+/** Only what is used. @see https://developers.hubspot.com/docs/reference/api/crm/objects/contacts */
+const contact = z.object({
+  id: z.string(),
+  properties: z.object({
+    firstname: property,
+    lastname: property,
+    email: property,
+    phone: property,
+    company: property,
+    country: property,
+    lifecyclestage: property,
+    account_number: property,
+    createdate: property,
+  }),
+});
+
+const properties = Object.keys(contact.shape.properties.shape);
+
+export default t.defineSource({
+  name: "hubspot",
+  title: "HubSpot CRM",
+  version: "v3",
+  client: {
+    baseUrl: "https://api.hubapi.com",
+    auth: t.clientCredentials({ tokenPath: "/oauth/v3/token", clientId: "HUBSPOT_CLIENT_ID", clientSecret: "HUBSPOT_CLIENT_SECRET" }),
+    limits: [t.window({ requests: 190, windowMs: 10_000 })],
+    learned: { remaining: "X-HubSpot-RateLimit-Remaining" },
+    failures: { retryStatuses: [423], errors: "errors", absent: { path: "category", equals: "OBJECT_NOT_FOUND" } },
+  },
+  collections: {
+    contacts: t.collection({
+      canonical: "Customer",
+      contract: contact,
+      list: {
+        request: () => t.get("contacts.list", "/crm/v3/objects/contacts", { properties: properties.join(",") }),
+        items: "results[*]",
+        pages: t.cursorPages({ next: "paging.next.after", cursorParameter: "after", sizeParameter: "limit", maxPageSize: 100 }),
+        order: "oldest-first",
+      },
+      lookup: t.batchLookup({
+        max: 100,
+        request: keys =>
+          t.readByPost("contacts.batchRead", "/crm/v3/objects/contacts/batch/read", { properties, inputs: keys.map(id => ({ id })) }),
+        items: "results[*]",
+      }),
+      freshness: { cacheMs: 30_000 },
+      identity: { onePerCustomer: false, keys: { account_number: t.ref("properties.account_number") } },
+      survivorship: { rank: 1 },
+      map: {
+        key: t.key("id"),
+        name: t.fullName("properties.firstname", "properties.lastname"),
+        email: t.email("properties.email"),
+        phone: t.phone("properties.phone", "properties.country"),
+        company: t.text("properties.company"),
+        country: t.country("properties.country"),
+        status: t.enumOf("properties.lifecyclestage", {
+          subscriber: "LEAD",
+          lead: "LEAD",
+          marketingqualifiedlead: "LEAD",
+          salesqualifiedlead: "LEAD",
+          opportunity: "TRIAL",
+          customer: "ACTIVE",
+          evangelist: "ACTIVE",
+          other: "CHURNED",
+        }),
+        createdAt: t.rfc3339("properties.createdate"),
+      },
+    }),
+  },
+});

@@ -1,0 +1,137 @@
+import type { z } from "zod";
+import type { Entity, EntityName, Reference } from "../core/canonical.ts";
+import type { Pagination } from "./pagination.ts";
+import type { UpstreamRequest } from "./request.ts";
+import type { Rule } from "./rule.ts";
+
+/** The order in which a provider lists records. */
+export type Order = "oldest-first" | "newest-first" | "unordered";
+
+/** Days, both inclusive, that a read of dated records covers. `YYYY-MM-DD`. */
+export interface DayWindow {
+  readonly from: string;
+  readonly to: string;
+}
+
+/** A paged read of many records. */
+export interface Listing {
+  readonly request: (window: DayWindow) => UpstreamRequest;
+  /** Path of the records in the body; `[*]` goes through an array. */
+  readonly items: string;
+  readonly pages: Pagination;
+  readonly order: Order;
+  /** Path of the total that the provider advertises. */
+  readonly total?: string;
+  /** Days back from today that the listing asks for, where it is dated; 30 unless stated. */
+  readonly days?: number;
+}
+
+/** A read by key: one request for each key, or one for many whose records are matched back by the key they carry. */
+export type Lookup = EachLookup | BatchLookup;
+
+export interface EachLookup {
+  readonly mode: "each";
+  readonly request: (key: string) => UpstreamRequest;
+  /** Path of the record in the body; the whole body unless stated. */
+  readonly item?: string;
+}
+
+export interface BatchLookup {
+  readonly mode: "batch";
+  /** Keys in one request at most. */
+  readonly max: number;
+  readonly request: (keys: readonly string[]) => UpstreamRequest;
+  readonly items: string;
+}
+
+/** A read of the records that belong to an owner: a listing for each owner, or one request for many owners. */
+export type Related = RelatedEach | RelatedBatch;
+
+export interface RelatedEach {
+  readonly mode: "each";
+  readonly request: (ownerKey: string) => UpstreamRequest;
+  readonly items: string;
+  readonly pages: Pagination;
+  readonly order: Order;
+}
+
+export interface RelatedBatch {
+  readonly mode: "batch";
+  /** Owners in one request at most. */
+  readonly max: number;
+  readonly request: (ownerKeys: readonly string[], window: DayWindow) => UpstreamRequest;
+  readonly items: string;
+}
+
+export const eachLookup = (options: Omit<EachLookup, "mode">): EachLookup => ({ mode: "each", ...options });
+export const batchLookup = (options: Omit<BatchLookup, "mode">): BatchLookup => ({ mode: "batch", ...options });
+export const relatedEach = (options: Omit<RelatedEach, "mode">): RelatedEach => ({ mode: "each", ...options });
+export const relatedBatch = (options: Omit<RelatedBatch, "mode">): RelatedBatch => ({ mode: "batch", ...options });
+
+/** What a record contributes to finding out who is who. */
+export interface IdentityClues<R> {
+  /** Whether this collection holds at most one record of a customer; then two of its records are never merged. */
+  readonly onePerCustomer: boolean;
+  /**
+   * Explicit keys by key space. A space is `<source>.<collection>` when the value is that collection's key, or any name that
+   * several sources share, e.g. `account_number`.
+   */
+  readonly keys?: Readonly<Record<string, Rule<R, Reference | null>>>;
+}
+
+/** Which record a canonical field is taken from when several have it: the lowest rank wins, then the smallest key. */
+export interface Survivorship {
+  readonly rank: number;
+  /** Ranks of single fields where they differ. */
+  readonly fields?: Readonly<Record<string, number>>;
+}
+
+/** How long what was read may be served again, in ms. */
+export interface Freshness {
+  /** In the process's own cache. */
+  readonly cacheMs: number;
+  /** From the mirror in the store, for collections that cannot be asked in batches; 0 unless stated: never. */
+  readonly mirrorMs?: number;
+}
+
+/** A record type with every optional part made required, so that a rule's need can be held against it. */
+export type Complete<R> = R extends readonly unknown[] | bigint ? R : R extends object ? { readonly [K in keyof R]-?: Complete<R[K]> } : R;
+
+/** Canonical field → rule; every field must be there and its rule must yield the field's type. */
+export type Mapping<R, N extends EntityName> = {
+  readonly [F in keyof Entity<N>]-?: Rule<Complete<R>, Entity<N>[F]>;
+};
+
+export interface CollectionSpec<N extends EntityName, R> {
+  /** The canonical entity that its records become. */
+  readonly canonical: N;
+  /** The upstream shape that we require: only the fields that are used. */
+  readonly contract: z.ZodType<R>;
+  readonly list: Listing;
+  readonly lookup?: Lookup;
+  /** For records that belong to a customer: the collection of this source whose key the canonical `customer` holds. */
+  readonly owner?: string;
+  readonly related?: Related;
+  readonly freshness: Freshness;
+  /** For collections of customers. */
+  readonly identity?: IdentityClues<Complete<R>>;
+  readonly survivorship?: Survivorship;
+  readonly map: Mapping<R, N>;
+}
+
+/** A collection whose record type is not known here. */
+export interface Collection {
+  readonly canonical: EntityName;
+  readonly contract: z.ZodType;
+  readonly list: Listing;
+  readonly lookup?: Lookup;
+  readonly owner?: string;
+  readonly related?: Related;
+  readonly freshness: Freshness;
+  readonly identity?: IdentityClues<never>;
+  readonly survivorship?: Survivorship;
+  readonly map: Readonly<Record<string, Rule<never, unknown>>>;
+}
+
+/** Declares one kind of record of a source; the mapping is checked against contract and entity by the compiler. */
+export const collection = <const N extends EntityName, R>(spec: CollectionSpec<N, R>): Collection => Object.freeze(spec) as Collection;

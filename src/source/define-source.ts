@@ -1,0 +1,98 @@
+import { canonical } from "../core/canonical.ts";
+import { ConfigError } from "../core/errors.ts";
+import { type Auth, secretNamesOf } from "./auth.ts";
+import type { Collection } from "./collection.ts";
+import type { Learned, Limit } from "./limits.ts";
+
+/** How a source is spoken to, the same for all its collections. */
+export interface Client {
+  /** The provider's own address; `<NAME>_BASE_URL` in the environment replaces it. */
+  readonly baseUrl: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly auth: Auth;
+  readonly limits: readonly Limit[];
+  readonly learned?: Learned;
+  /** Requests in flight at once; 16 unless stated. */
+  readonly concurrency?: number;
+  /** In ms; connect 3,000, headers 8,000 and body 8,000 unless stated. */
+  readonly timeouts?: { readonly connectMs?: number; readonly headersMs?: number; readonly bodyMs?: number };
+  /** Largest response in bytes after decompression; 16 MiB unless stated. */
+  readonly maxResponseBytes?: number;
+  readonly failures?: Failures;
+}
+
+/** What the provider says about failures beyond the HTTP status. */
+export interface Failures {
+  /** A header whose `true` or `false` decides whether to retry. */
+  readonly retryHint?: string;
+  /** Statuses that are worth a retry beside 408, 425, 429, 500, 502, 503 and 504. */
+  readonly retryStatuses?: readonly number[];
+  /** Path of the errors in a 2xx body that may come beside data. */
+  readonly errors?: string;
+  /** An error that says "too many requests": the value at a path within one of `errors`. */
+  readonly throttled?: { readonly path: string; readonly equals: string };
+  /** An error that merely says that a record does not exist. */
+  readonly absent?: { readonly path: string; readonly equals: string };
+}
+
+export interface SourceSpec {
+  /** Lower case letters and digits: names the folder, the environment variables and the errors. */
+  readonly name: string;
+  /** For people. */
+  readonly title: string;
+  /** The version of the provider's interface that the contracts were written for. */
+  readonly version: string;
+  readonly client: Client;
+  readonly collections: Readonly<Record<string, Collection>>;
+}
+
+/** A declared source. */
+export interface Source extends SourceSpec {
+  readonly kind: "source";
+}
+
+/** Declares a source and refuses what cannot be right; throws `SOURCE_INVALID` naming the place. */
+export function defineSource(spec: SourceSpec): Source {
+  if (!/^[a-z][a-z0-9]*$/.test(spec.name)) refuse(spec.name, "a source's name is lower case letters and digits");
+  for (const limit of spec.client.limits) checkLimit(spec.name, limit);
+  for (const [name, collection] of Object.entries(spec.collections)) checkCollection(spec, name, collection);
+  return Object.freeze({ kind: "source", ...spec });
+}
+
+/** The environment variable that replaces a source's base URL. */
+export const baseUrlVariable = (source: SourceSpec): string => `${source.name.toUpperCase()}_BASE_URL`;
+/** The environment variables that hold a source's secrets. */
+export const secretVariables = (source: SourceSpec): readonly string[] => secretNamesOf(source.client.auth);
+
+function refuse(place: string, problem: string): never {
+  throw new ConfigError("SOURCE_INVALID", `${place}: ${problem}`);
+}
+
+function checkLimit(place: string, limit: Limit): void {
+  const amounts = limit.type === "window" ? [limit.requests, limit.windowMs] : [limit.capacity, limit.restorePerSecond];
+  if (amounts.some(amount => !(amount > 0))) refuse(place, "a limit's numbers must be greater than zero");
+}
+
+function checkCollection(spec: SourceSpec, name: string, collection: Collection): void {
+  const place = `${spec.name}.${name}`;
+  const fields = Object.keys(canonical[collection.canonical]);
+  const missing = fields.filter(field => !(field in collection.map));
+  const unknown = Object.keys(collection.map).filter(field => !fields.includes(field));
+  if (missing.length > 0) refuse(place, `no rule for the canonical fields ${missing.join(", ")}; use literal(null) for what the source lacks`);
+  if (unknown.length > 0) refuse(place, `${collection.canonical} has no fields ${unknown.join(", ")}`);
+  if (collection.list.pages.maxPageSize < 1) refuse(place, "maxPageSize must be at least 1");
+  if (collection.canonical === "Customer") checkCustomer(place, collection);
+  else checkOwned(spec, place, collection);
+}
+
+function checkCustomer(place: string, collection: Collection): void {
+  if (!collection.identity) refuse(place, "a collection of customers states its identity clues");
+  if (!collection.survivorship) refuse(place, "a collection of customers states its survivorship rank");
+  if (!collection.lookup) refuse(place, "a collection of customers has a lookup by key");
+}
+
+function checkOwned(spec: SourceSpec, place: string, collection: Collection): void {
+  const owner = collection.owner === undefined ? undefined : spec.collections[collection.owner];
+  if (owner?.canonical !== "Customer") refuse(place, "owner must name a collection of customers in this source");
+  if (collection.related === undefined) refuse(place, "a collection with an owner states how an owner's records are read: related");
+}

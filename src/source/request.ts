@@ -1,0 +1,49 @@
+/** One request to a source, described and not yet sent. `src/upstream` is the only place that sends it. */
+export interface UpstreamRequest {
+  /** The route class: names the request in limits, breaker, logs and errors, e.g. `contacts.batchRead`. Never holds a key. */
+  readonly operation: string;
+  readonly method: "GET" | "POST";
+  /** Path under the source's base URL, starting with `/`; values in it are already percent-encoded. */
+  readonly path: string;
+  readonly query?: Parameters;
+  readonly body?: RequestBody;
+  /** Whether sending it twice does no harm; only then is it retried. */
+  readonly isSafe: boolean;
+  /** What it takes from a budget that counts points; 1 unless stated. */
+  readonly cost?: number;
+}
+
+/** Query or variable values; an undefined one is left out. */
+export type Parameters = Readonly<Record<string, string | number | boolean | undefined>>;
+
+export type RequestBody =
+  | { readonly type: "json"; readonly value: unknown }
+  | { readonly type: "form"; readonly value: Parameters }
+  | { readonly type: "graphql"; readonly document: string; readonly variables: Readonly<Record<string, unknown>> };
+
+/** A read by GET. */
+export const get = (operation: string, path: string, query: Parameters = {}): UpstreamRequest => ({
+  operation,
+  method: "GET",
+  path,
+  query,
+  isSafe: true,
+});
+
+/** A read that the provider wants as a POST with a JSON body, e.g. a batch read: safe to repeat. */
+export const readByPost = (operation: string, path: string, value: unknown): UpstreamRequest => ({
+  operation,
+  method: "POST",
+  path,
+  body: { type: "json", value },
+  isSafe: true,
+});
+
+/** A GraphQL query (never a mutation): safe to repeat. `cost` is what the provider will count for it, estimated from above. */
+export const graphqlQuery = (
+  operation: string,
+  path: string,
+  document: string,
+  variables: Readonly<Record<string, unknown>>,
+  cost = 1,
+): UpstreamRequest => ({ operation, method: "POST", path, body: { type: "graphql", document, variables }, isSafe: true, cost });
