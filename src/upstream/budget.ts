@@ -1,0 +1,192 @@
+import Bottleneck from "bottleneck";
+import { UpstreamError } from "../core/errors.ts";
+import type { Clock } from "../core/ports.ts";
+import type { Limit, WindowLimit } from "../source/limits.ts";
+import type { UpstreamRequest } from "../source/request.ts";
+import type { CallContext, Priority } from "./context.ts";
+
+/** What is left of one limit. `unit` says whether requests or cost points are counted. */
+export interface LimitStatus {
+  readonly name: string;
+  readonly unit: "requests" | "points";
+  readonly allowed: number;
+  readonly left: number;
+  readonly queued: number;
+  /** Window in ms, or null for a bucket that refills all the time. */
+  readonly windowMs: number | null;
+}
+
+/** A right to send one request; given back with `settle` when the answer is there, whatever it is. */
+export interface Permit {
+  /** @param actualCost what the provider says it took, when it says so. */
+  settle(actualCost?: number): void;
+}
+
+/** Bottleneck's scale runs from 0, first, to 9, last. */
+const bottleneckPriority: Readonly<Record<Priority, number>> = { live: 2, intake: 5, bulk: 8 };
+const MAX_QUEUED = 20_000;
+const REFILL_MS = 250;
+
+/**
+ * One source's budget: every limit that it declares, kept by Bottleneck reservoirs.
+ *
+ * A window limit is kept as an exact moving window: a permit returns to the reservoir one window after its *answer* arrived. The
+ * provider counted the request before that, so no window of the provider's, wherever it starts, sees more than the limit. (A reservoir that
+ * Bottleneck itself refills allows twice the limit across a window's edge, and refills on its heartbeat only.)
+ */
+export class Budget {
+  readonly #clock: Clock;
+  readonly #gates: readonly Gate[];
+  #pausedUntilMs = 0;
+
+  constructor(limits: readonly Limit[], options: { clock: Clock }) {
+    this.#clock = options.clock;
+    this.#gates = limits.map(limit => (limit.type === "window" ? new WindowGate(limit) : new CostGate(limit.capacity, limit.restorePerSecond)));
+  }
+
+  /** Waits, in order of priority, until every limit has room; throws the signal's reason when the asker leaves first. */
+  async acquire(request: UpstreamRequest, context: CallContext): Promise<Permit> {
+    const permits: Permit[] = [];
+    try {
+      for (const gate of this.#gates) permits.push(await gate.acquire(request, context));
+      await this.#waitWhilePaused(context);
+    } catch (error) {
+      for (const permit of permits) permit.settle(0);
+      throw error;
+    }
+    return { settle: actualCost => permits.forEach(permit => permit.settle(actualCost)) };
+  }
+
+  /** The source asked for a rest: nothing is sent before the given moment. */
+  pauseUntil(untilMs: number): void {
+    this.#pausedUntilMs = Math.max(this.#pausedUntilMs, untilMs);
+  }
+
+  pausedUntilMs(): number | null {
+    return this.#pausedUntilMs > this.#clock.nowMs() ? this.#pausedUntilMs : null;
+  }
+
+  async status(): Promise<readonly LimitStatus[]> {
+    return Promise.all(this.#gates.map(gate => gate.status()));
+  }
+
+  /** Drops what waits and stops every timer. */
+  async close(): Promise<void> {
+    await Promise.all(this.#gates.map(gate => gate.close()));
+  }
+
+  async #waitWhilePaused(context: CallContext): Promise<void> {
+    for (let left = this.#pausedUntilMs - this.#clock.nowMs(); left > 0; left = this.#pausedUntilMs - this.#clock.nowMs()) {
+      await this.#clock.sleep(left, context.signal);
+      context.signal.throwIfAborted();
+    }
+  }
+}
+
+interface Gate {
+  acquire(request: UpstreamRequest, context: CallContext): Promise<Permit>;
+  status(): Promise<LimitStatus>;
+  close(): Promise<void>;
+}
+
+/** Queues for `weight` units of a reservoir; a place whose asker left gives its units back at once. */
+function takeFrom(limiter: Bottleneck, weight: number, context: CallContext): Promise<void> {
+  context.signal.throwIfAborted();
+  if (limiter.counts().QUEUED >= MAX_QUEUED) {
+    throw new UpstreamError("UPSTREAM_THROTTLED", `${MAX_QUEUED} requests wait for this source already`, { details: { retryAfterMs: 1_000 } });
+  }
+  return new Promise((resolve, reject) => {
+    const leave = () => reject(context.signal.reason as Error);
+    context.signal.addEventListener("abort", leave, { once: true });
+    const grant = async () => {
+      if (context.signal.aborted) return void (await limiter.incrementReservoir(weight));
+      context.signal.removeEventListener("abort", leave);
+      return resolve();
+    };
+    limiter.schedule({ priority: bottleneckPriority[context.priority], weight }, grant).catch(reject);
+  });
+}
+
+/** At most so many requests in any window, over the account or for each operation. */
+class WindowGate implements Gate {
+  readonly #limit: WindowLimit;
+  readonly #limiters = new Map<string, Bottleneck>();
+  readonly #timers = new Set<NodeJS.Timeout>();
+
+  constructor(limit: WindowLimit) {
+    this.#limit = limit;
+  }
+
+  async acquire(request: UpstreamRequest, context: CallContext): Promise<Permit> {
+    const limiter = this.#limiterOf(this.#limit.per === "operation" ? request.operation : "account");
+    await takeFrom(limiter, 1, context);
+    return { settle: () => this.#returnLater(limiter) };
+  }
+
+  async status(): Promise<LimitStatus> {
+    const { requests, windowMs, per } = this.#limit;
+    const left = await Promise.all([...this.#limiters.values()].map(limiter => limiter.currentReservoir()));
+    const queued = [...this.#limiters.values()].reduce((sum, limiter) => sum + limiter.counts().QUEUED, 0);
+    const least = Math.min(requests, ...left.map(units => units ?? requests));
+    return { name: per === "account" ? "account" : "per operation", unit: "requests", allowed: requests, left: least, queued, windowMs };
+  }
+
+  async close(): Promise<void> {
+    for (const timer of this.#timers) clearTimeout(timer);
+    await Promise.all([...this.#limiters.values()].map(limiter => limiter.disconnect()));
+  }
+
+  #limiterOf(name: string): Bottleneck {
+    const known = this.#limiters.get(name);
+    if (known) return known;
+    const limiter = new Bottleneck({ reservoir: this.#limit.requests });
+    this.#limiters.set(name, limiter);
+    return limiter;
+  }
+
+  #returnLater(limiter: Bottleneck): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      void limiter.incrementReservoir(1);
+    }, this.#limit.windowMs);
+    timer.unref();
+    this.#timers.add(timer);
+  }
+}
+
+/** A bucket of cost points that refills all the time; what a request took less than was reserved comes back. */
+class CostGate implements Gate {
+  readonly #limiter: Bottleneck;
+  readonly #capacity: number;
+
+  constructor(capacity: number, restorePerSecond: number) {
+    this.#capacity = capacity;
+    this.#limiter = new Bottleneck({
+      reservoir: capacity,
+      reservoirIncreaseAmount: (restorePerSecond * REFILL_MS) / 1000,
+      reservoirIncreaseInterval: REFILL_MS,
+      reservoirIncreaseMaximum: capacity,
+    });
+  }
+
+  async acquire(request: UpstreamRequest, context: CallContext): Promise<Permit> {
+    const reserved = Math.min(request.cost ?? 1, this.#capacity);
+    await takeFrom(this.#limiter, reserved, context);
+    return { settle: actual => void this.#refund(reserved - (actual ?? reserved)) };
+  }
+
+  async status(): Promise<LimitStatus> {
+    const left = (await this.#limiter.currentReservoir()) ?? this.#capacity;
+    return { name: "cost", unit: "points", allowed: this.#capacity, left, queued: this.#limiter.counts().QUEUED, windowMs: null };
+  }
+
+  async close(): Promise<void> {
+    await this.#limiter.disconnect();
+  }
+
+  async #refund(points: number): Promise<void> {
+    if (points <= 0) return;
+    const left = (await this.#limiter.currentReservoir()) ?? 0;
+    await this.#limiter.incrementReservoir(Math.min(points, this.#capacity - left));
+  }
+}

@@ -1,0 +1,107 @@
+import { createHash } from "node:crypto";
+import { UpstreamError } from "../core/errors.ts";
+import { type Json, keyText, valueAt } from "../core/json.ts";
+import type { Pagination } from "../source/pagination.ts";
+import type { Parameters, UpstreamRequest } from "../source/request.ts";
+import type { CallContext } from "./context.ts";
+import { itemsAt } from "./records.ts";
+import type { Upstream, UpstreamResponse } from "./upstream.ts";
+
+/** A listing that can be walked, apart from what its records mean. */
+export interface Walk {
+  readonly request: UpstreamRequest;
+  readonly items: string;
+  readonly pages: Pagination;
+  /** Records a page; the provider's maximum unless stated. */
+  readonly pageSize?: number;
+  /** Where to go on: a page cursor that an earlier walk gave. */
+  readonly from?: string;
+  /** Pages at most; more end the walk with `UPSTREAM_LISTING`. */
+  readonly maxPages?: number;
+}
+
+export interface Page {
+  /** The request as it was sent for this page. */
+  readonly request: UpstreamRequest;
+  readonly response: UpstreamResponse;
+  readonly records: readonly Json[];
+  /** The cursor that leads to the next page, or null at the end. */
+  readonly next: string | null;
+}
+
+const MAX_PAGES = 100_000;
+
+/**
+ * Every page of a listing in the provider's order. Ends when the provider says so, never because a page is short or empty. Throws
+ * `UPSTREAM_LISTING` when a cursor or a page's content comes back, whatever the length of the cycle, or when there are too many pages.
+ */
+export async function* readPages(upstream: Upstream, walk: Walk, context: CallContext): AsyncGenerator<Page> {
+  const guard = new ListingGuard(walk, upstream.source.name);
+  let cursor: string | null = walk.from ?? null;
+  do {
+    const request = pageRequest(walk, cursor);
+    const response = await upstream.send(request, context);
+    if (response.problems[0]) throw response.problems[0];
+    const records = itemsAt(response.body, walk.items, `${upstream.source.name} ${request.operation}`);
+    const next = nextCursor(walk.pages, response.body, records);
+    guard.check(cursor, next, records.length > 0 ? response.text : null);
+    yield { request, response, records, next };
+    cursor = next;
+  } while (cursor !== null);
+}
+
+/** The request for one page: the listing's own, with page size and cursor where the strategy puts them. */
+export function pageRequest(walk: Walk, cursor: string | null): UpstreamRequest {
+  const { pages, request } = walk;
+  const size = Math.min(walk.pageSize ?? pages.maxPageSize, pages.maxPageSize);
+  const cursorParameter = pages.style === "cursor" ? pages.cursorParameter : pages.afterParameter;
+  const added: Parameters = { [pages.sizeParameter]: size, ...(cursor === null ? {} : { [cursorParameter]: cursor }) };
+  if (request.body?.type === "graphql") {
+    const body = { ...request.body, variables: { ...request.body.variables, ...added } };
+    return { ...request, body };
+  }
+  return { ...request, query: { ...request.query, ...added } };
+}
+
+/** Where the next page starts, or null at the end. */
+export function nextCursor(pages: Pagination, body: Json, records: readonly Json[]): string | null {
+  switch (pages.style) {
+    case "cursor":
+      return pages.more !== undefined && valueAt(body, pages.more) !== true ? null : (keyText(valueAt(body, pages.next)) ?? null);
+    case "keyset":
+      return valueAt(body, pages.more) === true ? (keyText(valueAt(records.at(-1), pages.key)) ?? null) : null;
+    case "relay":
+      return valueAt(body, `${pages.pageInfo}.hasNextPage`) === true ? (keyText(valueAt(body, `${pages.pageInfo}.endCursor`)) ?? null) : null;
+  }
+}
+
+/** Notices a listing that turns in circles. Holds one hash for each page. */
+class ListingGuard {
+  readonly #seen = new Set<string>();
+  readonly #maxPages: number;
+  readonly #place: { source: string; operation: string };
+  #pages = 0;
+
+  constructor(walk: Walk, source: string) {
+    this.#maxPages = walk.maxPages ?? MAX_PAGES;
+    this.#place = { source, operation: walk.request.operation };
+  }
+
+  check(cursor: string | null, next: string | null, content: string | null): void {
+    if (++this.#pages > this.#maxPages) throw this.#stop(`more than ${this.#maxPages} pages`);
+    if (next !== null && (next === cursor || !this.#isNew(`cursor ${next}`))) throw this.#stop("a page cursor came back");
+    if (content !== null && !this.#isNew(`content ${createHash("sha256").update(content).digest("base64")}`)) {
+      throw this.#stop("the content of a page came back");
+    }
+  }
+
+  #isNew(mark: string): boolean {
+    const isNew = !this.#seen.has(mark);
+    this.#seen.add(mark);
+    return isNew;
+  }
+
+  #stop(guard: string): UpstreamError {
+    return new UpstreamError("UPSTREAM_LISTING", `${this.#place.source} ${this.#place.operation}: ${guard}`, { details: this.#place });
+  }
+}

@@ -1,0 +1,24 @@
+import { ContractError } from "../core/errors.ts";
+import { isJsonObject, type Json } from "../core/json.ts";
+
+/** The records at an items path: `[*]` goes through an array that must be there, unless what holds it is null. */
+export function itemsAt(body: Json, path: string, place: string): readonly Json[] {
+  let found: readonly Json[] = [body];
+  for (const step of path.split(".")) {
+    const isEach = step.endsWith("[*]");
+    const name = isEach ? step.slice(0, -3) : step;
+    found = found.filter(item => item !== null).flatMap(item => stepInto(item, name, isEach, `${place}: ${path}`));
+  }
+  return found;
+}
+
+function stepInto(item: Json, name: string, isEach: boolean, place: string): readonly Json[] {
+  const next = isJsonObject(item) && Object.hasOwn(item, name) ? item[name] : undefined;
+  if (next === undefined) throw missing(place, name, "is not there");
+  if (!isEach) return [next];
+  if (!Array.isArray(next)) throw missing(place, name, "is not a list");
+  return next as readonly Json[];
+}
+
+const missing = (place: string, name: string, problem: string): ContractError =>
+  new ContractError("UPSTREAM_CONTRACT", `${place}: ${name} ${problem}; the source changed its shape`);
