@@ -1,0 +1,39 @@
+import type { FastifyInstance } from "fastify";
+import type { Population } from "./population.ts";
+
+/** What an imitation is given of the world it lives in. */
+export interface World {
+  readonly population: Population;
+  /** The present instant, epoch milliseconds. Tokens, quotas and written records go by it. */
+  readonly clock: () => number;
+  /** False lifts every rate limit. */
+  readonly quotas: boolean;
+  readonly seed: number;
+  /** Registers what must be forgotten on `POST /__control/reset`: overlays, tokens, quotas. */
+  onReset(callback: () => void): void;
+}
+
+/** One record that a source keeps about a person. */
+export interface RecordOfPerson {
+  readonly collection: string;
+  /** The record's key as the source itself writes it. */
+  readonly key: string;
+}
+
+/**
+ * A faithful local stand-in for one provider's HTTP interface.
+ *
+ * It checks credentials and quotas in `preHandler` hooks or in handlers, never earlier, because injected faults come
+ * first; it knows nothing of faults. Request bodies arrive parsed: JSON as a value, form bodies as `URLSearchParams`.
+ * It answers with strings or JSON values, not streams.
+ */
+export interface Imitation {
+  /** The source's name, and the URL prefix `/<name>/`. */
+  readonly name: string;
+  /** Base URL and credentials as the environment variables a client reads. `origin` is e.g. `http://127.0.0.1:4100`. */
+  environment(origin: string): Readonly<Record<string, string>>;
+  /** Mounts the routes on an instance that already carries the prefix. State is fresh for each call. */
+  mount(app: FastifyInstance, world: World): void | Promise<void>;
+  /** The person's own records here (not their invoices or tickets), for the truth listing; empty when absent. */
+  records(population: Population, person: number): readonly RecordOfPerson[];
+}
