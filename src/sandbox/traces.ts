@@ -43,6 +43,7 @@ const PRESENCE = hashText("presence");
 const ARRIVAL = hashText("arrival");
 const COPY_BIT = 2;
 const EPOCH_SECONDS = Date.UTC(2020, 0, 1) / 1000;
+const LAST_ARRIVAL = Date.UTC(2026, 9, 1);
 const DAY_SECONDS = 86_400;
 
 /** How many records a source holds of a person: a pure function of seed, source and person. */
@@ -55,11 +56,15 @@ export function copiesOf(seed: number, source: string, person: number, rates: Ra
 
 const mix32 = (seed: number, source: string) => (seed ^ hashText(source)) >>> 0;
 
-/** When a source made its record, epoch milliseconds: within 60 days of the person's first appearance, a duplicate within a year. */
+/**
+ * When a source made its record, epoch milliseconds: within 60 days of the person's first appearance, a duplicate within a
+ * year, and none after 1 October 2026.
+ */
 export function arrivalOf(seed: number, source: string, { person, copy }: Trace): number {
   const dice = new Dice(mix32(seed, source), ARRIVAL, person, copy);
-  const lateSeconds = dice.below((copy === 0 ? 60 : 365) * DAY_SECONDS) * dice.fraction();
-  return createdAtOf(seed, person) + Math.floor(lateSeconds) * 1000;
+  const appearedAt = createdAtOf(seed, person);
+  const spanSeconds = Math.min((copy === 0 ? 60 : 365) * DAY_SECONDS, (LAST_ARRIVAL - appearedAt) / 1000);
+  return appearedAt + Math.floor(spanSeconds * dice.fraction() * dice.fraction()) * 1000;
 }
 
 /** Sorts by time by packing seconds and trace into one exact double; native numeric sort needs no objects. */
