@@ -1,0 +1,54 @@
+import type { AnyEntity } from "../src/core/canonical.ts";
+import { canonical } from "../src/core/canonical.ts";
+import { lastDays, windowOf } from "../src/core/days.ts";
+import type { CustomerNode } from "../src/gateway/customer-reader.ts";
+import { decodeCursor } from "../src/gateway/related-reader.ts";
+import { refuseArgument, type RequestContext } from "../src/gateway/request-context.ts";
+import { recordConnection } from "./connection.ts";
+
+const fields = Object.keys(canonical.Customer).filter(field => field !== "key");
+const scalarOf = (field: string) => (customer: CustomerNode, _arguments: object, context: RequestContext) => context.customers.field(customer, field);
+
+const closedStates = new Set<unknown>(["SOLVED", "CLOSED"]);
+const isOpen = (ticket: AnyEntity): boolean => !closedStates.has(ticket["status"]);
+const anything = (): boolean => true;
+
+interface Latest {
+  readonly last: number;
+}
+interface Page {
+  readonly first: number;
+  readonly after?: string | null;
+}
+
+export const Customer = {
+  ...Object.fromEntries(fields.map(field => [field, scalarOf(field)])),
+  id: (customer: CustomerNode) => customer.id,
+  identities: (customer: CustomerNode) =>
+    customer.members.map(({ collection, key }) => {
+      const [source, name] = collection.split(".");
+      return { source, collection: name, key };
+    }),
+  provenance: async (customer: CustomerNode, _arguments: object, { customers }: RequestContext) => {
+    const origins = await Promise.all(fields.map(field => customers.origin(customer, field)));
+    return origins.map(({ fetchedAtMs, ...origin }) => ({ ...origin, fetchedAt: fetchedAtMs === null ? null : new Date(fetchedAtMs).toISOString() }));
+  },
+  invoices: (customer: CustomerNode, { last, status }: Latest & { status?: string | null }, { related }: RequestContext) =>
+    related.latest(customer, "Invoice", last, status ? invoice => invoice["status"] === status : anything),
+  tickets: (customer: CustomerNode, { last, open }: Latest & { open?: boolean | null }, { related }: RequestContext) =>
+    related.latest(customer, "Ticket", last, open === undefined || open === null ? anything : ticket => isOpen(ticket) === open),
+  invoicesConnection: async (customer: CustomerNode, { first, after }: Page, { related }: RequestContext) =>
+    recordConnection(await related.after(customer, "Invoice", after ?? null, first)),
+  ticketsConnection: async (customer: CustomerNode, { first, after }: Page, { related }: RequestContext) =>
+    recordConnection(await related.after(customer, "Ticket", after ?? null, first)),
+  usage: (customer: CustomerNode, { from, to }: { from?: string | null; to?: string | null }, { related, gateway }: RequestContext) =>
+    related.days(customer, "UsageDay", windowOf(from, to, gateway.clock.nowMs()) ?? refuseArgument("usage: from and to must be days, from not after to, 366 days at most")),
+  usageSummary: async (customer: CustomerNode, { days }: { days: number }, { related, gateway }: RequestContext) => {
+    if (days < 1 || days > 366) refuseArgument("usageSummary: days must be 1 to 366");
+    const window = lastDays(days, gateway.clock.nowMs());
+    return { window, days: await related.days(customer, "UsageDay", window) };
+  },
+};
+
+/** The canonical id that a cursor of the customers' listing stands for. */
+export const afterCustomer = (after: string | null | undefined): string | null => (after ? decodeCursor(after) : null);

@@ -1,0 +1,10 @@
+/** Every type's resolvers; a type that is not here has only plain properties. */
+import { Customer } from "./customer.ts";
+import { Invoice } from "./invoice.ts";
+import { CustomerConnection, Node, Query } from "./query.ts";
+import { scalars } from "./scalars.ts";
+import { Source } from "./source.ts";
+import { Ticket } from "./ticket.ts";
+import { UsageDay, UsageSummary } from "./usage.ts";
+
+export const resolvers = { ...scalars, Query, Node, Customer, CustomerConnection, Invoice, Ticket, UsageDay, UsageSummary, Source };

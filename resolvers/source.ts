@@ -1,0 +1,28 @@
+import type { RequestContext } from "../src/gateway/request-context.ts";
+import { type SourceNode, sourceNodes } from "../src/gateway/source-reader.ts";
+
+const instant = (atMs: number | null | undefined): string | null => (atMs === null || atMs === undefined ? null : new Date(atMs).toISOString());
+
+const healthOf = ({ status }: SourceNode): string => {
+  if (status.breaker !== "CLOSED") return "DOWN";
+  if (status.lastFailure && status.lastFailure.atMs >= (status.lastSuccessAtMs ?? 0)) return "DEGRADED";
+  return status.lastSuccessAtMs === null ? "UNKNOWN" : "UP";
+};
+
+export const Source = {
+  name: ({ source }: SourceNode) => source.name,
+  title: ({ source }: SourceNode) => source.title,
+  version: ({ source }: SourceNode) => source.version,
+  health: healthOf,
+  breaker: ({ status }: SourceNode) => status.breaker,
+  budgets: ({ status }: SourceNode) => status.limits.map(limit => ({ ...limit, used: limit.allowed - limit.left })),
+  pausedUntil: ({ status }: SourceNode) => instant(status.pausedUntilMs),
+  calls: ({ status }: SourceNode) => status.calls,
+  throttled: ({ status }: SourceNode) => status.throttled,
+  lastSuccessAt: ({ status }: SourceNode) => instant(status.lastSuccessAtMs),
+  lastFailureAt: ({ status }: SourceNode) => instant(status.lastFailure?.atMs),
+  lastFailureCode: ({ status }: SourceNode) => status.lastFailure?.code ?? null,
+  collections: ({ collections }: SourceNode) => collections.map(({ indexedAtMs, ...collection }) => ({ ...collection, indexedAt: instant(indexedAtMs) })),
+};
+
+export const sources = (_parent: unknown, _arguments: object, { gateway }: RequestContext) => sourceNodes(gateway);

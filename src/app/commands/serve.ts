@@ -1,0 +1,63 @@
+import { createServer } from "../../server/server.ts";
+import type { FillResult } from "../../intake/fill.ts";
+import { ConfigError } from "../../core/errors.ts";
+import { type Config, readConfig } from "../config.ts";
+import { createLogger } from "../logger.ts";
+import { createProduct, type Product } from "../product.ts";
+import { discoverSources } from "../registry.ts";
+import { untilStopped } from "../until-stopped.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Serves the graph over the sources that the environment names, until it is stopped. */
+export async function serve(): Promise<void> {
+  const config = readConfig(process.env);
+  await serveGraph(config, process.env);
+}
+
+/** Starts the graph, says when it is ready, and runs it until a signal; then finishes what runs. */
+export async function serveGraph(config: Config, environment: Environment): Promise<void> {
+  const logger = createLogger(config.logLevel, config.logFile);
+  const product = await createProduct({ config, catalog: await discoverSources(), environment, logger });
+  const state = { isStopping: false };
+  const readiness = async () => {
+    const unindexed = await product.gateway.unindexed();
+    return { isReady: !state.isStopping, unindexed, store: `embedded PostgreSQL in ${config.home}/store`, budgets: "in this process" };
+  };
+  const { deadlineMs, hasExplorer } = config;
+  const server = createServer({ gateway: product.gateway, engine: product.engine, logger, deadlineMs, hasExplorer, readiness });
+  try {
+    const stopped = untilStopped();
+    await Promise.race([fillFirst(product), stopped]);
+    const address = await listen(server, config);
+    console.log(`Tributary is ready: ${address}/graphql`);
+    await stopped;
+    state.isStopping = true;
+    console.log("Stopping: finishing what runs.");
+  } finally {
+    await server.close();
+    await product.close();
+  }
+}
+
+/** Reads who is who from every source, and says how that went. A source that is down is tried again in the background. */
+async function fillFirst(product: Product): Promise<void> {
+  const sources = product.catalog.sources.map(source => source.name).join(", ");
+  console.log(`Reading customers from ${sources} …`);
+  await product.refresher.start(printResult);
+  console.log(`${await product.gateway.index.count({})} customers in the index.`);
+}
+
+function printResult({ collection, isComplete, records, error }: FillResult): void {
+  const outcome = isComplete ? `${records} records` : `not readable now (${error?.code}: ${error?.message}); trying again in the background`;
+  console.log(`  ${collection}: ${outcome}`);
+}
+
+async function listen(server: ReturnType<typeof createServer>, config: Config): Promise<string> {
+  try {
+    return await server.listen({ host: config.host, port: config.port });
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== "EADDRINUSE") throw cause;
+    throw new ConfigError("CONFIG_INVALID", `port ${config.port} is in use: stop what uses it, or set PORT`, { cause });
+  }
+}

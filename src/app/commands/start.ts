@@ -1,0 +1,36 @@
+import { fork, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import { ConfigError } from "../../core/errors.ts";
+import { readConfig } from "../config.ts";
+import type { SandboxReady } from "./sandbox.ts";
+import { serveGraph } from "./serve.ts";
+
+const mainFile = fileURLToPath(new URL("../main.ts", import.meta.url));
+
+/** Runs the sandbox in a process of its own, and the graph over it. */
+export async function start(): Promise<void> {
+  const config = readConfig(process.env);
+  const logFile = config.logFile ?? `${config.home}/tributary.log`;
+  const sandbox = fork(mainFile, ["sandbox"], { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+  try {
+    const { origin, environment } = await readySandbox(sandbox, config.sandbox.port);
+    console.log(`Sandbox: ${origin} (${config.sandbox.customers} people, seed ${config.sandbox.seed}; break things with ${origin}/__control/faults)`);
+    console.log(`Log: ${logFile}`);
+    await serveGraph({ ...config, logFile }, { ...process.env, ...environment });
+  } finally {
+    sandbox.kill("SIGTERM");
+  }
+}
+
+/** Waits until the sandbox says where it is; throws when it ends instead. */
+async function readySandbox(sandbox: ChildProcess, port: number): Promise<SandboxReady> {
+  const ended = new AbortController();
+  const exit = once(sandbox, "exit", { signal: ended.signal }).then(() => {
+    throw new ConfigError("CONFIG_INVALID", `the sandbox could not start; if port ${port} is in use, stop what uses it, or set SANDBOX_PORT`);
+  });
+  const [ready] = (await Promise.race([once(sandbox, "message"), exit])) as [SandboxReady];
+  exit.catch(() => undefined);
+  ended.abort();
+  return ready;
+}

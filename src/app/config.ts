@@ -1,0 +1,126 @@
+import { resolve } from "node:path";
+import { ConfigError } from "../core/errors.ts";
+import type { Secrets } from "../core/ports.ts";
+import { defaultLimits, type QueryLimits } from "../gateway/limits/limits.ts";
+import { baseUrlVariable, type Source } from "../source/define-source.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Everything that can be set from outside, read once at start. */
+export interface Config {
+  readonly host: string;
+  readonly port: number;
+  /** Where state is kept. */
+  readonly home: string;
+  readonly deadlineMs: number;
+  /** How often the customer index is read anew from the sources, in ms. */
+  readonly refreshMs: number;
+  readonly limits: QueryLimits;
+  readonly hasIntrospection: boolean;
+  readonly hasSuggestions: boolean;
+  readonly hasExplorer: boolean;
+  readonly logLevel: string;
+  /** Null: lines go to stderr. */
+  readonly logFile: string | null;
+  readonly sandbox: { readonly port: number; readonly seed: number; readonly customers: number; readonly quotas: boolean };
+}
+
+/** The environment variables that are read, with their defaults. */
+export const settings = {
+  PORT: { fallback: "4000", meaning: "port of the graph (0: any free one)" },
+  HOST: { fallback: "127.0.0.1", meaning: "address to listen on" },
+  TRIBUTARY_HOME: { fallback: ".tributary", meaning: "folder for state" },
+  DEADLINE_MS: { fallback: "10000", meaning: "time that a query may take; a client may ask for less with X-Tributary-Deadline-Ms" },
+  REFRESH_MS: { fallback: "600000", meaning: "how often the customer index is read anew" },
+  LOG_LEVEL: { fallback: "info", meaning: "trace, debug, info, warn, error or silent" },
+  LOG_FILE: { fallback: "", meaning: "file for log lines; stderr unless given (start: tributary.log in TRIBUTARY_HOME)" },
+  INTROSPECTION: { fallback: "on", meaning: "on or off: whether clients may read the schema" },
+  SUGGESTIONS: { fallback: "on", meaning: 'on or off: whether errors may say "did you mean"' },
+  EXPLORER: { fallback: "on", meaning: "on or off: the page at /" },
+  MAX_DEPTH: { fallback: String(defaultLimits.maxDepth), meaning: "levels of selections in a query" },
+  MAX_COST: { fallback: String(defaultLimits.maxCost), meaning: "static cost of a query" },
+  MAX_ALIASES: { fallback: String(defaultLimits.maxAliases), meaning: "aliases in a query" },
+  MAX_TOKENS: { fallback: String(defaultLimits.maxTokens), meaning: "tokens in a query" },
+  MAX_DIRECTIVES: { fallback: String(defaultLimits.maxDirectives), meaning: "directives in a query" },
+  MAX_BATCH: { fallback: String(defaultLimits.maxBatch), meaning: "operations in one HTTP request" },
+  MAX_LIST_SIZE: { fallback: String(defaultLimits.maxListSize), meaning: "items that one list may be asked for" },
+  MAX_UPSTREAM_CALLS: { fallback: String(defaultLimits.maxUpstreamCalls), meaning: "estimated requests to sources in one query" },
+  MAX_BODY_BYTES: { fallback: String(defaultLimits.maxBodyBytes), meaning: "size of an HTTP request" },
+  SANDBOX_PORT: { fallback: "4100", meaning: "port of the sandbox (0: any free one)" },
+  SANDBOX_SEED: { fallback: "1", meaning: "seed of the sandbox's population" },
+  SANDBOX_CUSTOMERS: { fallback: "500", meaning: "people in the sandbox" },
+  SANDBOX_QUOTAS: { fallback: "on", meaning: "on or off: whether the sandbox enforces the providers' limits" },
+} as const satisfies Record<string, { fallback: string; meaning: string }>;
+
+type Name = keyof typeof settings;
+
+/** Reads the settings; throws `CONFIG_INVALID` naming the variable, its value and what it may be. */
+export function readConfig(environment: Environment): Config {
+  const text = (name: Name) => environment[name] || settings[name].fallback;
+  const count = (name: Name, least: number) => wholeNumber(name, text(name), least);
+  const flag = (name: Name) => onOrOff(name, text(name));
+  return {
+    host: text("HOST"),
+    port: count("PORT", 0),
+    home: resolve(text("TRIBUTARY_HOME")),
+    deadlineMs: count("DEADLINE_MS", 1),
+    refreshMs: count("REFRESH_MS", 1_000),
+    logLevel: logLevel(text("LOG_LEVEL")),
+    logFile: text("LOG_FILE") || null,
+    hasIntrospection: flag("INTROSPECTION"),
+    hasSuggestions: flag("SUGGESTIONS"),
+    hasExplorer: flag("EXPLORER"),
+    limits: {
+      maxDepth: count("MAX_DEPTH", 1),
+      maxCost: count("MAX_COST", 1),
+      maxAliases: count("MAX_ALIASES", 0),
+      maxTokens: count("MAX_TOKENS", 1),
+      maxDirectives: count("MAX_DIRECTIVES", 0),
+      maxBatch: count("MAX_BATCH", 1),
+      maxListSize: count("MAX_LIST_SIZE", 1),
+      maxUpstreamCalls: count("MAX_UPSTREAM_CALLS", 0),
+      maxBodyBytes: count("MAX_BODY_BYTES", 1),
+    },
+    sandbox: {
+      port: count("SANDBOX_PORT", 0),
+      seed: count("SANDBOX_SEED", 0),
+      customers: count("SANDBOX_CUSTOMERS", 1),
+      quotas: flag("SANDBOX_QUOTAS"),
+    },
+  };
+}
+
+function wholeNumber(name: string, text: string, least: number): number {
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value >= least) return value;
+  throw new ConfigError("CONFIG_INVALID", `${name} is "${text}": give a whole number, ${least} or more`);
+}
+
+function onOrOff(name: string, text: string): boolean {
+  if (text === "on") return true;
+  if (text === "off") return false;
+  throw new ConfigError("CONFIG_INVALID", `${name} is "${text}": give on or off`);
+}
+
+function logLevel(text: string): string {
+  const levels = ["trace", "debug", "info", "warn", "error", "silent"];
+  if (levels.includes(text)) return text;
+  throw new ConfigError("CONFIG_INVALID", `LOG_LEVEL is "${text}": give one of ${levels.join(", ")}`);
+}
+
+/** Where a source is spoken to: the declared address unless the environment replaces it. Throws `CONFIG_INVALID`. */
+export function baseUrlOf(source: Source, environment: Environment): string {
+  const name = baseUrlVariable(source);
+  const url = environment[name] || source.client.baseUrl;
+  if (URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)) return url;
+  throw new ConfigError("CONFIG_INVALID", `${name} is not an http or https address`);
+}
+
+/** Secrets from the environment, read when they are needed, so that one that is missing fails its source alone. */
+export const environmentSecrets = (environment: Environment): Secrets => ({
+  read(name) {
+    const value = environment[name];
+    if (value) return value;
+    throw new ConfigError("CONFIG_SECRET_MISSING", `the environment variable ${name} is not set`);
+  },
+});

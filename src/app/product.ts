@@ -1,0 +1,78 @@
+import type { FillParts } from "../intake/fill.ts";
+import { systemClock, type Logger, type Clock } from "../core/ports.ts";
+import { createEngine, type Engine } from "../gateway/engine.ts";
+import { Gateway } from "../gateway/gateway.ts";
+import { loadSchema } from "../gateway/schema.ts";
+import { resolvers } from "../../resolvers/index.ts";
+import type { Catalog } from "../source/catalog.ts";
+import { CustomerIndex } from "../store/customer-index.ts";
+import { openDatabase } from "../store/database.ts";
+import { Mirror } from "../store/mirror.ts";
+import { Upstream } from "../upstream/upstream.ts";
+import { baseUrlOf, type Config, environmentSecrets } from "./config.ts";
+import { Refresher } from "./refresher.ts";
+import { schemaFolder } from "./registry.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Everything of one process, put together. */
+export interface Product {
+  readonly catalog: Catalog;
+  readonly upstreamOf: (source: string) => Upstream;
+  readonly gateway: Gateway;
+  readonly engine: Engine;
+  readonly refresher: Refresher;
+  close(): Promise<void>;
+}
+
+export interface ProductOptions {
+  readonly config: Config;
+  readonly catalog: Catalog;
+  readonly environment: Environment;
+  readonly logger: Logger;
+  readonly clock?: Clock;
+  /** Null keeps the store in memory. */
+  readonly storeFolder?: string | null;
+}
+
+/** Puts the parts together. Nothing is asked of a source yet, so that a source that is down keeps nobody from starting. */
+export async function createProduct(options: ProductOptions): Promise<Product> {
+  const { config, catalog, logger } = options;
+  const clock = options.clock ?? systemClock;
+  const upstreams = createUpstreams(options);
+  const upstreamOf = (source: string) => upstreams.get(source)!;
+  const database = await openDatabase(options.storeFolder === undefined ? `${config.home}/store` : options.storeFolder);
+  const mirror = new Mirror(database);
+  const index = new CustomerIndex(database);
+  const gateway = new Gateway({ catalog, upstreamOf, mirror, index, clock });
+  const schema = await loadSchema(schemaFolder, resolvers);
+  const { limits, hasIntrospection, hasSuggestions } = config;
+  const engine = await createEngine({ schema, catalog, limits, logger, hasIntrospection, hasSuggestions });
+  const parts: FillParts = { catalog, upstreamOf, mirror, index, clock, logger };
+  const refresher = new Refresher(parts, config.refreshMs);
+  return {
+    catalog,
+    upstreamOf,
+    gateway,
+    engine,
+    refresher,
+    async close() {
+      await refresher.stop();
+      await engine.stop();
+      await Promise.all([...upstreams.values()].map(upstream => upstream.close()));
+      await database.close();
+    },
+  };
+}
+
+/** One upstream for each source, by name. */
+export function createUpstreams({ catalog, environment, logger, clock }: Omit<ProductOptions, "config">): Map<string, Upstream> {
+  const secrets = environmentSecrets(environment);
+  return new Map(
+    catalog.sources.map(source => {
+      const options = { baseUrl: baseUrlOf(source, environment), secrets, clock: clock ?? systemClock, random: Math.random, logger };
+      return [source.name, new Upstream(source, options)];
+    }),
+  );
+}
+

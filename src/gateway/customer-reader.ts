@@ -1,0 +1,190 @@
+import DataLoader from "dataloader";
+import type { CanonicalValue } from "../core/canonical.ts";
+import { ContractError, RequestError, StoreError, type TributaryError } from "../core/errors.ts";
+import { matchEmail } from "../identity/match-email.ts";
+import { survivorshipOrder } from "../identity/survivorship.ts";
+import { lineageOf } from "../mapping/lineage.ts";
+import type { Catalog, CatalogEntry } from "../source/catalog.ts";
+import type { CustomerFilter, Member } from "../store/customer-index.ts";
+import type { CallContext } from "../upstream/context.ts";
+import type { Fetched } from "../upstream/reads.ts";
+import type { Gateway } from "./gateway.ts";
+
+/** A customer as the graph hands it on: who it is; what it is, is read when asked for. */
+export interface CustomerNode {
+  readonly id: string;
+  readonly members: readonly Member[];
+}
+
+/** Where a field's value was taken from. */
+export interface Origin {
+  readonly field: string;
+  readonly source: string | null;
+  readonly key: string | null;
+  readonly sourceField: string | null;
+  readonly rule: string | null;
+  readonly fetchedAtMs: number | null;
+}
+
+type Read = Fetched | null;
+type Candidate = { readonly entry: CatalogEntry; readonly key: string };
+type Found = { readonly candidate: Candidate; readonly record: Fetched };
+
+const INDEX_RETRY_MS = 2_000;
+
+/** Finds customers and reads their fields for one request. What several fields or customers need is read once, in batches. */
+export class CustomerReader {
+  readonly #gateway: Gateway;
+  readonly #call: CallContext;
+  readonly #warn: (warning: TributaryError) => void;
+  readonly #loaders = new Map<string, DataLoader<string, Read>>();
+  readonly #byId: DataLoader<string, CustomerNode | null>;
+
+  /** @param warn takes a failure that leaves the answer usable but not whole */
+  constructor(gateway: Gateway, call: CallContext, warn: (warning: TributaryError) => void) {
+    this.#gateway = gateway;
+    this.#call = call;
+    this.#warn = warn;
+    this.#byId = new DataLoader(ids => this.#loadNodes(ids), { name: "customer" });
+  }
+
+  /** By canonical id, retired id or unambiguous key; null when nobody is found. */
+  async find(text: string): Promise<CustomerNode | null> {
+    return this.#only(await this.#gateway.index.find(text), `the id ${text}`);
+  }
+
+  /** By a key in a named source. */
+  async findByKey(source: string, key: string): Promise<CustomerNode | null> {
+    const names = this.#gateway.catalog.sources.map(({ name }) => name);
+    if (!names.includes(source)) throw new RequestError("SOURCE_UNKNOWN", `there is no source ${source}; there are ${names.join(", ")}`);
+    return this.#only(await this.#gateway.index.findByKey(source, key), `the key ${key} in ${source}`);
+  }
+
+  /** By the mailbox behind an e-mail address. */
+  async findByEmail(email: string): Promise<CustomerNode | null> {
+    const address = email.trim().toLowerCase();
+    return this.#only(await this.#gateway.index.findByMailbox(matchEmail(address) ?? address), "this e-mail address");
+  }
+
+  /** One page of customers and the number of all with this filter. */
+  async page(filter: CustomerFilter, after: string | null, first: number): Promise<{ nodes: readonly CustomerNode[]; hasMore: boolean }> {
+    await this.#warnUnlessIndexed();
+    const ids = await this.#gateway.index.page(filter, after, first + 1);
+    const nodes = await Promise.all(ids.slice(0, first).map(id => this.#byId.load(id)));
+    return { nodes: nodes.filter(node => node !== null), hasMore: ids.length > first };
+  }
+
+  /** A canonical field by declared survivorship. A source that cannot be read makes the field an error, not the next source's value. */
+  field(customer: CustomerNode, field: string): CanonicalValue | Promise<CanonicalValue> {
+    const found = this.#survivor(candidatesOf(this.#gateway.catalog, customer, field), field, 0);
+    return found instanceof Promise ? found.then(later => valueIn(later, field)) : valueIn(found, field);
+  }
+
+  /** Where a field's value comes from. */
+  async origin(customer: CustomerNode, field: string): Promise<Origin> {
+    const found = await this.#survivor(candidatesOf(this.#gateway.catalog, customer, field), field, 0);
+    if (found === null) return { field, source: null, key: null, sourceField: null, rule: null, fetchedAtMs: null };
+    const { entry, key } = found.candidate;
+    const lineage = lineageOf(entry.collection).find(column => column.field === field);
+    return {
+      field,
+      source: entry.source.name,
+      key,
+      sourceField: lineage?.sourceFields.join(", ") ?? null,
+      rule: lineage?.rule ?? null,
+      fetchedAtMs: found.record.fetchedAtMs,
+    };
+  }
+
+  /** One record by key, as `field` reads it: kept, in flight, or from the source together with others. */
+  record(entry: CatalogEntry, key: string): Read | Promise<Read> {
+    const kept = this.#gateway.records.peek(entry.id, key);
+    if (kept !== undefined) return kept;
+    return this.#loaderOf(entry).load(key);
+  }
+
+  /** The first candidate with a value, without waiting where everything is at hand. */
+  #survivor(candidates: readonly Candidate[], field: string, start: number): Found | null | Promise<Found | null> {
+    for (let at = start; at < candidates.length; at++) {
+      const candidate = candidates[at]!;
+      const read = this.record(candidate.entry, candidate.key);
+      if (read instanceof Promise) {
+        return read.then(later => accept(candidate, later, field) ?? this.#survivor(candidates, field, at + 1));
+      }
+      const found = accept(candidate, read, field);
+      if (found) return found;
+    }
+    return null;
+  }
+
+  #loaderOf(entry: CatalogEntry): DataLoader<string, Read> {
+    const known = this.#loaders.get(entry.id);
+    if (known) return known;
+    const plan = this.#gateway.lookupPlan(entry);
+    const loader = new DataLoader<string, Read>(keys => this.#gateway.records.readMany(plan, keys, this.#call), { name: entry.id });
+    this.#loaders.set(entry.id, loader);
+    return loader;
+  }
+
+  async #loadNodes(ids: readonly string[]): Promise<(CustomerNode | null)[]> {
+    const members = await this.#gateway.index.membersOf(ids);
+    return ids.map(id => {
+      const found = members.get(id);
+      return found ? { id, members: found } : null;
+    });
+  }
+
+  async #only(ids: readonly string[], what: string): Promise<CustomerNode | null> {
+    if (ids.length > 1) {
+      const message = `${what} belongs to ${ids.length} customers: ${ids.slice(0, 10).join(", ")}`;
+      throw new RequestError("CUSTOMER_KEY_AMBIGUOUS", message, { details: { candidates: ids.slice(0, 10) } });
+    }
+    await this.#warnUnlessIndexed();
+    return ids[0] === undefined ? null : this.#byId.load(ids[0]);
+  }
+
+  /** Who is who, and that somebody is nobody, is certain only once every source has been read into the index. */
+  async #warnUnlessIndexed(): Promise<void> {
+    const missing = await this.#gateway.unindexed();
+    if (missing.length === 0) return;
+    const message = `the customer index lacks ${missing.join(", ")}: not read to the end yet; customers may be missing or incomplete`;
+    this.#warn(new StoreError("INDEX_NOT_READY", message, { details: { retryAfterMs: INDEX_RETRY_MS } }));
+  }
+}
+
+const orders = new WeakMap<Catalog, Map<string, readonly CatalogEntry[]>>();
+
+function orderOf(catalog: Catalog, field: string): readonly CatalogEntry[] {
+  const known = orders.get(catalog) ?? new Map<string, readonly CatalogEntry[]>();
+  orders.set(catalog, known);
+  const order = known.get(field) ?? survivorshipOrder(catalog, field);
+  known.set(field, order);
+  return order;
+}
+
+const candidatesOf = (catalog: Catalog, customer: CustomerNode, field: string): readonly Candidate[] =>
+  orderOf(catalog, field).flatMap(entry => customer.members.flatMap(({ collection, key }) => (collection === entry.id ? [{ entry, key }] : [])));
+
+function accept(candidate: Candidate, read: Read, field: string): Found | null {
+  if (read === null) return null;
+  if (read.entity[field] === null && !hasInvalid(read, field)) return null;
+  return { candidate, record: read };
+}
+
+const hasInvalid = (record: Fetched, field: string): boolean => record.issues.some(issue => issue.field === field && issue.code === "INVALID_VALUE");
+
+function valueIn(found: Found | null, field: string): CanonicalValue {
+  return found === null ? null : fieldOf(found.candidate.entry, found.record, field);
+}
+
+/** A field of a record; throws `UPSTREAM_CONTRACT` when the source's value could not be read. */
+export function fieldOf(entry: CatalogEntry, record: Fetched, field: string): CanonicalValue {
+  if (record.issues.length > 0 && hasInvalid(record, field)) throw invalidValue(entry, record, field);
+  return record.entity[field] ?? null;
+}
+
+function invalidValue(entry: CatalogEntry, record: Fetched, field: string): TributaryError {
+  const issue = record.issues.find(each => each.field === field);
+  const message = `${entry.source.title}: ${issue?.inputs.join(", ") ?? field} of ${entry.name} cannot be read as ${issue?.rule ?? "declared"}`;
+  return new ContractError("UPSTREAM_CONTRACT", message, { details: { source: entry.source.name, collection: entry.name } });
+}

@@ -1,0 +1,138 @@
+import { ApolloServer, type ApolloServerPlugin, type GraphQLRequest } from "@apollo/server";
+import { ApolloServerPluginCacheControlDisabled } from "@apollo/server/plugin/disabled";
+import type { FormattedExecutionResult, GraphQLFormattedError, GraphQLSchema } from "graphql";
+import { LRUCache } from "lru-cache";
+import type { EntityName } from "../core/canonical.ts";
+import { TributaryError } from "../core/errors.ts";
+import type { Logger } from "../core/ports.ts";
+import type { Catalog } from "../source/catalog.ts";
+import { compiledGateway } from "./executor.ts";
+import { extensionsOf, formatError } from "./format-error.ts";
+import { actualCost } from "./limits/actual-cost.ts";
+import { checkOperation } from "./limits/check.ts";
+import type { CostEstimate } from "./limits/cost.ts";
+import { inspectText } from "./limits/inspect.ts";
+import type { QueryLimits } from "./limits/limits.ts";
+import type { RequestContext } from "./request-context.ts";
+
+export interface EngineOptions {
+  readonly schema: GraphQLSchema;
+  readonly catalog: Catalog;
+  readonly limits: QueryLimits;
+  readonly logger: Logger;
+  readonly hasIntrospection: boolean;
+  /** Whether "did you mean" may tell names of the schema. */
+  readonly hasSuggestions: boolean;
+}
+
+/** The answer to one operation. `status`: 200 when it was executed, 400 when it was refused, 500 when we failed. */
+export interface EngineResult {
+  readonly status: 200 | 400 | 500;
+  readonly body: FormattedExecutionResult;
+}
+
+/** Checks and executes GraphQL operations. */
+export interface Engine {
+  readonly limits: QueryLimits;
+  execute(request: GraphQLRequest, context: RequestContext): Promise<EngineResult>;
+  stop(): Promise<void>;
+}
+
+interface OperationContext extends RequestContext {
+  estimate?: CostEstimate;
+}
+
+const INSPECTED = 2_000;
+
+/** Apollo Server with limits before it, compiled execution under it and one form of errors after it. */
+export async function createEngine(options: EngineOptions): Promise<Engine> {
+  const { schema, limits, logger } = options;
+  const originals = new WeakMap<GraphQLFormattedError, unknown>();
+  const server = new ApolloServer<OperationContext>({
+    gateway: compiledGateway(schema),
+    introspection: options.hasIntrospection,
+    hideSchemaDetailsFromClientErrors: !options.hasSuggestions,
+    includeStacktraceInErrorResponses: false,
+    stopOnTerminationSignals: false,
+    parseOptions: { maxTokens: limits.maxTokens },
+    formatError: (formatted, thrown) => {
+      originals.set(formatted, thrown);
+      return formatted;
+    },
+    logger: { debug: () => undefined, info: () => undefined, warn: text => logger.warn({}, String(text)), error: text => logger.error({}, String(text)) },
+    plugins: [ApolloServerPluginCacheControlDisabled(), costPlugin(options)],
+  });
+  await server.start();
+  const inspected = new LRUCache<string, true>({ max: INSPECTED });
+  const inspect = (query: string) => {
+    if (inspected.has(query)) return;
+    inspectText(query, limits);
+    inspected.set(query, true);
+  };
+  return {
+    limits,
+    async execute(request, context) {
+      try {
+        inspect(request.query ?? "");
+      } catch (thrown) {
+        return refusal(thrown, context, logger);
+      }
+      const contextValue: OperationContext = { ...context };
+      const { body } = await server.executeOperation(request, { contextValue });
+      if (body.kind === "incremental") throw new TypeError("incremental delivery is not offered");
+      const errors = body.singleResult.errors?.map(formatted => present(formatted, originals.get(formatted), context, logger));
+      return resultOf({ ...body.singleResult, ...(errors && { errors }) }, context);
+    },
+    stop: () => server.stop(),
+  };
+}
+
+/** Refuses an operation that costs too much, before anything is executed, and tells its cost afterwards. */
+function costPlugin({ schema, limits, catalog }: EngineOptions): ApolloServerPlugin<OperationContext> {
+  const calls = callsOf(catalog);
+  return {
+    async requestDidStart() {
+      return {
+        async didResolveOperation({ document, operationName, request, contextValue }) {
+          contextValue.estimate = checkOperation({ schema, document, operationName, variables: request.variables ?? {}, limits, calls });
+        },
+        async willSendResponse({ response, document, operationName, request, contextValue }) {
+          const { estimate } = contextValue;
+          if (response.body.kind !== "single" || !estimate || !document) return;
+          const { data } = response.body.singleResult;
+          const actual = actualCost({ schema, document, operationName, variables: request.variables ?? {}, data: data ?? null });
+          const cost = { estimated: estimate.cost, actual, limit: limits.maxCost, upstreamCalls: { estimated: estimate.upstreamCalls, limit: limits.maxUpstreamCalls } };
+          response.body.singleResult.extensions = { ...response.body.singleResult.extensions, cost };
+        },
+      };
+    },
+  };
+}
+
+/** The upstream calls that reading an entity of so many customers takes at most, by what the sources' declarations can batch. */
+function callsOf(catalog: Catalog): (entity: string, parents: number) => number {
+  return (entity, parents) => {
+    const entries = catalog.of(entity as EntityName);
+    const batches = entries.map(({ collection }) => (entity === "Customer" ? collection.lookup : collection.related));
+    return batches.reduce((sum, batch) => sum + (batch?.mode === "batch" ? Math.ceil(parents / batch.max) : parents), 0);
+  };
+}
+
+function refusal(thrown: unknown, context: RequestContext, logger: Logger): EngineResult {
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  return resultOf({ errors: [present({ message }, thrown, context, logger)] }, context);
+}
+
+function present(formatted: GraphQLFormattedError, thrown: unknown, context: RequestContext, logger: Logger): GraphQLFormattedError {
+  const shown = formatError(formatted, thrown, context.requestId);
+  if (shown.extensions?.["code"] === "INTERNAL") logger.error({ requestId: context.requestId, err: causeOf(thrown) }, "a resolver failed inside");
+  return shown;
+}
+
+const causeOf = (thrown: unknown): unknown => (thrown instanceof Error && "originalError" in thrown ? (thrown.originalError ?? thrown) : thrown);
+
+function resultOf(body: FormattedExecutionResult, context: RequestContext): EngineResult {
+  if (body.data === undefined) return { status: body.errors?.some(error => error.extensions?.["code"] === "INTERNAL") ? 500 : 400, body };
+  const warnings = context.warnings.map((warning: TributaryError) => ({ message: warning.message, extensions: extensionsOf(warning, context.requestId) }));
+  return { status: 200, body: warnings.length === 0 ? body : { ...body, errors: [...(body.errors ?? []), ...warnings] } };
+}

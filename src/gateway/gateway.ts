@@ -1,0 +1,92 @@
+import { LRUCache } from "lru-cache";
+import type { Clock } from "../core/ports.ts";
+import type { Catalog, CatalogEntry } from "../source/catalog.ts";
+import type { CustomerIndex } from "../store/customer-index.ts";
+import type { Mirror } from "../store/mirror.ts";
+import type { CallContext } from "../upstream/context.ts";
+import { type Fetched, lookupRecords, type Outcomes } from "../upstream/reads.ts";
+import type { Upstream } from "../upstream/upstream.ts";
+import { IssueCounts } from "./issue-counts.ts";
+import { RelatedList } from "./related-list.ts";
+import { type ReadPlan, SharedReads } from "./shared-reads.ts";
+
+export interface GatewayParts {
+  readonly catalog: Catalog;
+  readonly upstreamOf: (source: string) => Upstream;
+  readonly mirror: Mirror;
+  readonly index: CustomerIndex;
+  readonly clock: Clock;
+  /** Records, and lists of records, kept at most. */
+  readonly maxCached?: number;
+}
+
+const MAX_CACHED = 50_000;
+
+/** What all live requests of the process share: fresh records, reads in flight, counts. */
+export class Gateway {
+  readonly catalog: Catalog;
+  readonly index: CustomerIndex;
+  readonly mirror: Mirror;
+  readonly clock: Clock;
+  readonly upstreamOf: (source: string) => Upstream;
+  readonly issues = new IssueCounts();
+  readonly records: SharedReads<Fetched>;
+  readonly recordLists: SharedReads<readonly Fetched[]>;
+  readonly #lists: LRUCache<string, RelatedList>;
+  #isIndexed = false;
+
+  constructor(parts: GatewayParts) {
+    const max = parts.maxCached ?? MAX_CACHED;
+    this.catalog = parts.catalog;
+    this.index = parts.index;
+    this.mirror = parts.mirror;
+    this.clock = parts.clock;
+    this.upstreamOf = parts.upstreamOf;
+    this.records = new SharedReads(max);
+    this.recordLists = new SharedReads(max);
+    this.#lists = new LRUCache({ max });
+  }
+
+  /** How a collection's records are read by key: from the mirror while it is fresh enough, else from the source. */
+  lookupPlan(entry: CatalogEntry): ReadPlan<Fetched | null> {
+    return { scope: entry.id, freshMs: entry.collection.freshness.cacheMs, load: (keys, context) => this.#load(entry, keys, context) };
+  }
+
+  /** The list of one owner's records, the same object for everybody while it is fresh. */
+  listOf(entry: CatalogEntry, ownerKey: string): RelatedList | undefined {
+    const { related, freshness } = entry.collection;
+    if (related?.mode !== "each") return undefined;
+    const name = `${entry.id} ${ownerKey}`;
+    const known = this.#lists.get(name);
+    if (known) return known;
+    const list = new RelatedList(this.upstreamOf(entry.source.name), entry, related, ownerKey);
+    this.#lists.set(name, list, { ttl: freshness.cacheMs });
+    return list;
+  }
+
+  /** The collections of customers that were never read to their end, and so are not in the index. */
+  async unindexed(): Promise<readonly string[]> {
+    if (this.#isIndexed) return [];
+    const fills = await this.mirror.fills();
+    const missing = this.catalog.of("Customer").filter(entry => !fills.has(entry.id));
+    this.#isIndexed = missing.length === 0;
+    return missing.map(entry => entry.id);
+  }
+
+  /** Forgets everything that is kept. */
+  clear(): void {
+    this.records.clear();
+    this.recordLists.clear();
+    this.#lists.clear();
+  }
+
+  async #load(entry: CatalogEntry, keys: readonly string[], context: CallContext): Promise<Outcomes<Fetched | null>> {
+    const { mirrorMs } = entry.collection.freshness;
+    const mirrored: Outcomes<Fetched> = mirrorMs === undefined ? new Map() : await this.mirror.fresh(entry.id, keys, this.clock.nowMs() - mirrorMs);
+    const missing = keys.filter(key => !mirrored.has(key));
+    if (missing.length === 0) return mirrored;
+    const read = await lookupRecords(this.upstreamOf(entry.source.name), entry, missing, context);
+    for (const fetched of read.values()) if (fetched !== null && !(fetched instanceof Error)) this.issues.count(entry.id, fetched.issues);
+    return new Map([...mirrored, ...read]);
+  }
+}

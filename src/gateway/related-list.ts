@@ -1,0 +1,86 @@
+import { UpstreamError } from "../core/errors.ts";
+import type { CatalogEntry } from "../source/catalog.ts";
+import type { RelatedEach } from "../source/collection.ts";
+import type { CallContext } from "../upstream/context.ts";
+import { type Fetched, relatedPages } from "../upstream/reads.ts";
+import type { Upstream } from "../upstream/upstream.ts";
+import { Flight } from "./flight.ts";
+
+/** Pages that one owner's listing is followed for at most. */
+const MAX_PAGES = 50;
+/** A first page smaller than this saves nothing. */
+const MIN_PAGE = 10;
+
+export type Matches = (record: Fetched) => boolean;
+
+/** The records of one owner, read page by page only as far as somebody asks, and shared by all who ask. */
+export class RelatedList {
+  readonly entry: CatalogEntry;
+  readonly #upstream: Upstream;
+  readonly #related: RelatedEach;
+  readonly #ownerKey: string;
+  readonly #records: Fetched[] = [];
+  readonly #cursors = new Set<string>();
+  /** The next page's cursor; undefined before the first page, null after the last one. */
+  #next: string | null | undefined = undefined;
+  #going: { readonly flight: Flight; readonly page: Promise<void> } | null = null;
+
+  constructor(upstream: Upstream, entry: CatalogEntry, related: RelatedEach, ownerKey: string) {
+    this.entry = entry;
+    this.#upstream = upstream;
+    this.#related = related;
+    this.#ownerKey = ownerKey;
+  }
+
+  /** The latest `count` records that match, oldest of them first. */
+  async latest(count: number, matches: Matches, waiter: CallContext): Promise<readonly Fetched[]> {
+    const isNewestFirst = this.#related.order === "newest-first";
+    await this.#readUntil(() => isNewestFirst && this.#records.filter(matches).length >= count, isNewestFirst ? count : Infinity, waiter);
+    const matching = this.#records.filter(matches);
+    return isNewestFirst ? matching.slice(0, count).reverse() : matching.slice(-count);
+  }
+
+  /** The `count` records after the one with the given key (null: from the start), in the source's order; undefined when that key is not there. */
+  async after(key: string | null, count: number, waiter: CallContext): Promise<{ records: readonly Fetched[]; hasMore: boolean } | undefined> {
+    const start = () => (key === null ? 0 : this.#records.findIndex(record => record.entity.key === key) + 1);
+    const isFound = () => key === null || start() > 0;
+    await this.#readUntil(() => isFound() && this.#records.length > start() + count, count + 1, waiter);
+    if (!isFound()) return undefined;
+    const end = start() + count;
+    return { records: this.#records.slice(start(), end), hasMore: this.#records.length > end };
+  }
+
+  async #readUntil(isEnough: () => boolean, wanted: number, waiter: CallContext): Promise<void> {
+    while (this.#next !== null && !isEnough()) {
+      this.#going ??= this.#readPage(wanted, waiter);
+      await this.#going.flight.join(this.#going.page, waiter);
+    }
+  }
+
+  #readPage(wanted: number, waiter: CallContext): { flight: Flight; page: Promise<void> } {
+    const flight = new Flight(waiter.requestId);
+    const page = this.#append(Math.max(MIN_PAGE, Math.min(wanted, this.#related.pages.maxPageSize)), flight).finally(() => (this.#going = null));
+    return { flight, page };
+  }
+
+  async #append(pageSize: number, flight: Flight): Promise<void> {
+    const from = this.#next ?? undefined;
+    const options = { context: flight.context, pageSize, ...(from === undefined ? {} : { from }) };
+    for await (const page of relatedPages(this.#upstream, this.entry, this.#related, this.#ownerKey, options)) {
+      this.#guard(page.next);
+      this.#records.push(...page.records);
+      this.#next = page.next;
+      return;
+    }
+  }
+
+  #guard(next: string | null): void {
+    if (next === null) return;
+    const isRepeated = this.#cursors.has(next);
+    this.#cursors.add(next);
+    if (!isRepeated && this.#cursors.size <= MAX_PAGES) return;
+    throw new UpstreamError("UPSTREAM_LISTING", isRepeated ? "a page cursor came back" : `more than ${MAX_PAGES} pages for one customer`, {
+      details: { source: this.entry.source.name, collection: this.entry.name },
+    });
+  }
+}

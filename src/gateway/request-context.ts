@@ -1,0 +1,54 @@
+import { RequestError, type TributaryError, UpstreamError } from "../core/errors.ts";
+import type { CallContext } from "../upstream/context.ts";
+import { CustomerReader } from "./customer-reader.ts";
+import type { Gateway } from "./gateway.ts";
+import { RelatedReader } from "./related-reader.ts";
+
+/** Everything that the resolvers of one request work with. */
+export interface RequestContext extends CallContext {
+  readonly gateway: Gateway;
+  readonly customers: CustomerReader;
+  readonly related: RelatedReader;
+  /** Failures that leave the answer usable but not whole; they join the answer's `errors`. */
+  readonly warnings: readonly TributaryError[];
+  /** Ends the request: clears its timer; whatever still waits for an answer is cancelled. */
+  readonly finish: () => void;
+}
+
+export interface RequestOptions {
+  readonly requestId: string;
+  /** The time in ms that the whole request may take. */
+  readonly deadlineMs: number;
+  /** Aborts when the client has gone away. */
+  readonly clientGone?: AbortSignal;
+}
+
+/** Starts a request: its deadline runs from now, its loaders are its own. */
+export function beginRequest(gateway: Gateway, options: RequestOptions): RequestContext {
+  const controller = new AbortController();
+  const deadlineAtMs = gateway.clock.nowMs() + options.deadlineMs;
+  const timer = setTimeout(() => controller.abort(deadlineError(options.deadlineMs)), options.deadlineMs);
+  timer.unref();
+  const cancel = () => controller.abort(new UpstreamError("UPSTREAM_CANCELLED", "the client went away"));
+  options.clientGone?.addEventListener("abort", cancel, { once: true });
+  const call: CallContext = { priority: "live", signal: controller.signal, deadlineAtMs, requestId: options.requestId };
+  const finish = () => {
+    clearTimeout(timer);
+    options.clientGone?.removeEventListener("abort", cancel);
+    cancel();
+  };
+  const warnings: TributaryError[] = [];
+  const warn = (warning: TributaryError) => {
+    if (!warnings.some(known => known.code === warning.code && known.message === warning.message)) warnings.push(warning);
+  };
+  const customers = new CustomerReader(gateway, call, warn);
+  return { ...call, gateway, customers, related: new RelatedReader(gateway, call), warnings, finish };
+}
+
+const deadlineError = (deadlineMs: number): UpstreamError =>
+  new UpstreamError("UPSTREAM_DEADLINE", `no answer within the request's deadline of ${deadlineMs} ms`, { details: { retryAfterMs: 1_000 } });
+
+/** Refuses an argument; `remedy` says what to give instead. */
+export function refuseArgument(problem: string, details: object = {}): never {
+  throw new RequestError("REQUEST_INVALID", problem, { details: { ...details } });
+}

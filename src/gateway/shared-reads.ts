@@ -1,0 +1,75 @@
+import { LRUCache } from "lru-cache";
+import { asError } from "../core/errors.ts";
+import type { CallContext } from "../upstream/context.ts";
+import type { Outcomes } from "../upstream/reads.ts";
+import { Flight } from "./flight.ts";
+
+interface Going<T> {
+  readonly flight: Flight;
+  readonly outcomes: Promise<Outcomes<T>>;
+}
+
+/** A set of keyed reads: what names them in the cache, how long they stay fresh, and how the missing ones are made. */
+export interface ReadPlan<T> {
+  /** Prefix of the cache's names: collection and shape of the read. */
+  readonly scope: string;
+  readonly freshMs: number;
+  readonly load: (keys: readonly string[], context: CallContext) => Promise<Outcomes<T>>;
+}
+
+/**
+ * Reads by key, kept while fresh and shared while in flight between all requests. Failures are never kept. All reads of one process
+ * use the same credentials; with several, the credential belongs into `scope`.
+ */
+export class SharedReads<T extends object> {
+  /** Null answers ("the source has no such record") are kept too, boxed. */
+  readonly #kept: LRUCache<string, { readonly value: T | null }>;
+  readonly #going = new Map<string, Going<T | null>>();
+
+  constructor(maxEntries: number) {
+    this.#kept = new LRUCache({ max: maxEntries });
+  }
+
+  /** What is kept and fresh, without asking anybody; undefined when nothing is. */
+  peek(scope: string, key: string): T | null | undefined {
+    return this.#kept.get(`${scope} ${key}`)?.value;
+  }
+
+  /** Outcome per key, in the order of the keys. Only what is neither fresh nor in flight is loaded, all of it in one go. */
+  async readMany(plan: ReadPlan<T | null>, keys: readonly string[], waiter: CallContext): Promise<(T | null | Error)[]> {
+    const missing = keys.filter(key => this.peek(plan.scope, key) === undefined && !this.#going.has(`${plan.scope} ${key}`));
+    if (missing.length > 0) this.#start(plan, missing, waiter);
+    const flights = new Map(keys.map(key => [key, this.#going.get(`${plan.scope} ${key}`)]));
+    const landed = new Map<Going<T | null>, Promise<Outcomes<T | null> | Error>>();
+    for (const going of flights.values()) {
+      if (going && !landed.has(going)) landed.set(going, going.flight.join(going.outcomes, waiter).catch(asError));
+    }
+    return Promise.all(keys.map(key => this.#outcome(plan.scope, key, landed.get(flights.get(key)!))));
+  }
+
+  clear(): void {
+    this.#kept.clear();
+  }
+
+  async #outcome(scope: string, key: string, landing: Promise<Outcomes<T | null> | Error> | undefined): Promise<T | null | Error> {
+    if (landing === undefined) return this.peek(scope, key) ?? null;
+    const outcomes = await landing;
+    return outcomes instanceof Error ? outcomes : (outcomes.get(key) ?? null);
+  }
+
+  #start(plan: ReadPlan<T | null>, keys: readonly string[], waiter: CallContext): void {
+    const flight = new Flight(waiter.requestId);
+    const outcomes = plan.load(keys, flight.context).then(loaded => this.#keep(plan, loaded));
+    const going = { flight, outcomes };
+    for (const key of keys) this.#going.set(`${plan.scope} ${key}`, going);
+    const land = () => keys.forEach(key => this.#going.delete(`${plan.scope} ${key}`));
+    outcomes.then(land, land);
+  }
+
+  #keep(plan: ReadPlan<T | null>, loaded: Outcomes<T | null>): Outcomes<T | null> {
+    for (const [key, value] of loaded) {
+      if (!(value instanceof Error)) this.#kept.set(`${plan.scope} ${key}`, { value }, { ttl: plan.freshMs });
+    }
+    return loaded;
+  }
+}

@@ -1,0 +1,35 @@
+import type { Source } from "../source/define-source.ts";
+import type { SourceStatus } from "../upstream/upstream.ts";
+import type { Gateway } from "./gateway.ts";
+import type { IssueCount } from "./issue-counts.ts";
+
+/** A source with what is known of it at this moment. */
+export interface SourceNode {
+  readonly source: Source;
+  readonly status: SourceStatus;
+  readonly collections: readonly {
+    readonly name: string;
+    readonly entity: string;
+    readonly indexedAtMs: number | null;
+    readonly issues: readonly IssueCount[];
+  }[];
+}
+
+/** Every source as it stands; asks none of them. */
+export async function sourceNodes(gateway: Gateway): Promise<readonly SourceNode[]> {
+  const fills = await gateway.mirror.fills();
+  return Promise.all(
+    gateway.catalog.sources.map(async source => ({
+      source,
+      status: await gateway.upstreamOf(source.name).status(),
+      collections: gateway.catalog.entries
+        .filter(entry => entry.source === source)
+        .map(entry => ({
+          name: entry.name,
+          entity: entry.collection.canonical,
+          indexedAtMs: fills.get(entry.id) ?? null,
+          issues: gateway.issues.of(entry.id),
+        })),
+    })),
+  );
+}

@@ -1,0 +1,117 @@
+import { asError, TributaryError } from "../core/errors.ts";
+import type { Clock, Logger } from "../core/ports.ts";
+import { matchEmail } from "../identity/match-email.ts";
+import { type Cluster, type IdentityRecord, resolveIdentity } from "../identity/resolve.ts";
+import { survivorshipOrder } from "../identity/survivorship.ts";
+import type { Catalog, CatalogEntry } from "../source/catalog.ts";
+import type { CustomerIndex, IndexedCustomer } from "../store/customer-index.ts";
+import type { Mirror, MirrorRecord } from "../store/mirror.ts";
+import type { CallContext } from "../upstream/context.ts";
+import { decode, mappingOf } from "../upstream/decode.ts";
+import { readPages } from "../upstream/listing.ts";
+import type { Upstream } from "../upstream/upstream.ts";
+
+/** How the reading of one collection of customers ended. */
+export interface FillResult {
+  /** `<source>.<collection>`. */
+  readonly collection: string;
+  readonly isComplete: boolean;
+  readonly records: number;
+  /** Records that broke their contract and were left out. */
+  readonly broken: number;
+  /** Records that the complete listing no longer had. */
+  readonly dropped: number;
+  readonly error?: { readonly code: string; readonly message: string };
+}
+
+export interface FillParts {
+  readonly catalog: Catalog;
+  readonly upstreamOf: (source: string) => Upstream;
+  readonly mirror: Mirror;
+  readonly index: CustomerIndex;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Lists one collection of customers into the mirror. A failure is part of the result: what came before it is kept, nothing is dropped. */
+export async function fillCollection(parts: FillParts, entry: CatalogEntry, context: CallContext): Promise<FillResult> {
+  const { clock, mirror } = parts;
+  const startedAtMs = clock.nowMs();
+  const counts = { records: 0, broken: 0 };
+  try {
+    const { list } = entry.collection;
+    const walk = { request: list.request({ from: "", to: "" }), items: list.items, pages: list.pages };
+    for await (const page of readPages(parts.upstreamOf(entry.source.name), walk, context)) {
+      const records = page.records.flatMap(record => mirrorRecord(parts, entry, record, page.response.receivedAtMs));
+      await mirror.put(entry.id, records);
+      counts.records += records.length;
+      counts.broken += page.records.length - records.length;
+    }
+    const dropped = await mirror.completeFill(entry.id, startedAtMs, clock.nowMs());
+    return { collection: entry.id, isComplete: true, ...counts, dropped };
+  } catch (thrown) {
+    const error = asError(thrown);
+    const code = error instanceof TributaryError ? error.code : "INTERNAL";
+    return { collection: entry.id, isComplete: false, ...counts, dropped: 0, error: { code, message: error.message } };
+  }
+}
+
+function mirrorRecord(parts: FillParts, entry: CatalogEntry, record: unknown, fetchedAtMs: number): MirrorRecord[] {
+  try {
+    const { entity, issues } = decode(entry, record);
+    return [{ entity, issues, clues: mappingOf(entry).clues(record), fetchedAtMs }];
+  } catch (thrown) {
+    parts.logger.error({ collection: entry.id, problem: asError(thrown).message }, "a record was left out of the mirror");
+    return [];
+  }
+}
+
+/** Finds out anew who is who from everything in the mirror. The result depends on the records alone. */
+export async function rebuildIndex({ catalog, mirror, index }: FillParts): Promise<{ readonly customers: number; readonly records: number }> {
+  const entries = catalog.of("Customer");
+  const byEntry = new Map<string, ReadonlyMap<string, MirrorRecord>>();
+  for (const entry of entries) {
+    byEntry.set(entry.id, new Map((await mirror.all(entry.id)).map(record => [record.entity.key, record])));
+  }
+  const onePerCustomer = new Set(entries.filter(entry => entry.collection.identity?.onePerCustomer).map(entry => entry.id));
+  const records = entries.flatMap(entry => [...(byEntry.get(entry.id)?.values() ?? [])].map(record => identityRecord(entry.id, record)));
+  const { clusters } = resolveIdentity(records, onePerCustomer);
+  const fieldOf = survivingField(catalog, byEntry);
+  await index.replace(clusters.map(cluster => indexed(cluster, fieldOf)));
+  return { customers: clusters.length, records: records.length };
+}
+
+const identityRecord = (collection: string, { entity, clues }: MirrorRecord): IdentityRecord => ({
+  collection,
+  key: entity.key,
+  email: typeof entity["email"] === "string" ? entity["email"] : null,
+  clues,
+});
+
+type FieldReader = (cluster: Cluster, field: string) => string | null;
+
+/** Reads a customer's field as the graph would: by declared survivorship, the first that is not null. */
+function survivingField(catalog: Catalog, byEntry: ReadonlyMap<string, ReadonlyMap<string, MirrorRecord>>): FieldReader {
+  return (cluster, field) => {
+    for (const entry of survivorshipOrder(catalog, field)) {
+      for (const member of cluster.members) {
+        const value = member.collection === entry.id ? byEntry.get(entry.id)?.get(member.key)?.entity[field] : null;
+        if (typeof value === "string") return value;
+      }
+    }
+    return null;
+  };
+}
+
+function indexed(cluster: Cluster, fieldOf: FieldReader): IndexedCustomer {
+  const clues = cluster.members.flatMap(member => member.clues);
+  const mailboxes = cluster.members.flatMap(member => (member.email === null ? [] : [matchEmail(member.email) ?? member.email]));
+  return {
+    id: cluster.id,
+    members: cluster.members.map(({ collection, key }) => ({ collection, key })),
+    clues: [...clues, ...[...new Set(mailboxes)].map(value => ({ space: "email", value }))],
+    country: fieldOf(cluster, "country"),
+    status: fieldOf(cluster, "status"),
+    createdAt: fieldOf(cluster, "createdAt"),
+  };
+}

@@ -1,0 +1,107 @@
+import { randomUUID } from "node:crypto";
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import { asError, TributaryError } from "../core/errors.ts";
+import type { Logger } from "../core/ports.ts";
+import type { Engine, EngineResult } from "../gateway/engine.ts";
+import { extensionsOf } from "../gateway/format-error.ts";
+import type { Gateway } from "../gateway/gateway.ts";
+import { beginRequest } from "../gateway/request-context.ts";
+import { isCrossSite } from "./csrf.ts";
+import { mountExplorer } from "./explorer-route.ts";
+import { BadRequest, type MediaType, negotiate, operationsIn } from "./graphql-request.ts";
+
+export interface ServerOptions {
+  readonly gateway: Gateway;
+  readonly engine: Engine;
+  readonly logger: Logger;
+  /** The time in ms that a request may take; a client may ask for less with `X-Tributary-Deadline-Ms`. */
+  readonly deadlineMs: number;
+  readonly hasExplorer: boolean;
+  /** Whether the process has finished starting and is not stopping; and what it lacks, for people. */
+  readonly readiness: () => Promise<{ readonly isReady: boolean; readonly [fact: string]: unknown }>;
+}
+
+const deadlineHeader = "x-tributary-deadline-ms";
+
+/** The HTTP server: GraphQL at `/graphql`, the explorer at `/`, `/healthz` and `/readyz`. */
+export function createServer(options: ServerOptions): FastifyInstance {
+  const app = Fastify({
+    logger: false,
+    bodyLimit: options.engine.limits.maxBodyBytes,
+    genReqId: request => safeId(request.headers["x-request-id"]) ?? randomUUID(),
+    requestTimeout: 30_000,
+    forceCloseConnections: "idle",
+    return503OnClosing: true,
+  });
+  app.addHook("onRequest", async (request, reply) => {
+    reply.header("x-request-id", request.id).header("x-content-type-options", "nosniff");
+  });
+  app.addHook("onResponse", async (request, reply) => {
+    const { method, routeOptions, id } = request;
+    const line = { method, route: routeOptions.url ?? "(none)", status: reply.statusCode, ms: Math.round(reply.elapsedTime), requestId: id };
+    options.logger.info(line, "request");
+  });
+  app.setErrorHandler((error, request, reply) => sendFailure(error, request, reply, options.logger));
+  app.setNotFoundHandler((request, reply) => reply.code(404).send(failure("REQUEST_INVALID", "nothing here; the graph is at /graphql", request.id)));
+  app.route({ method: ["GET", "POST"], url: "/graphql", handler: (request, reply) => answer(options, request, reply) });
+  app.get("/healthz", () => ({ status: "ok" }));
+  app.get("/readyz", async (_request, reply) => {
+    const readiness = await options.readiness();
+    return reply.code(readiness.isReady ? 200 : 503).send(readiness);
+  });
+  if (options.hasExplorer) mountExplorer(app);
+  return app;
+}
+
+/** A request id that a client may choose: short and plain, since it is written into logs. */
+const safeId = (header: string | string[] | undefined): string | undefined =>
+  typeof header === "string" && /^[\w.:-]{1,100}$/.test(header) ? header : undefined;
+
+async function answer(options: ServerOptions, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+  if (isCrossSite(request.headers)) throw new BadRequest("this request comes from another site; send the header X-Tributary-Preflight: 1 to make it", 403);
+  const mediaType = negotiate(request.headers.accept);
+  if (mediaType === undefined) throw new BadRequest("the answer comes as application/graphql-response+json or application/json", 406);
+  const { operations, isBatch } = operationsIn(request, options.engine.limits.maxBatch);
+  const clientGone = new AbortController();
+  reply.raw.once("close", () => clientGone.abort());
+  const context = beginRequest(options.gateway, { requestId: request.id, deadlineMs: deadlineOf(options, request), clientGone: clientGone.signal });
+  try {
+    const results = await Promise.all(operations.map(operation => options.engine.execute(operation, context)));
+    reply.header("content-type", `${mediaType}; charset=utf-8`).code(statusOf(results, mediaType));
+    return reply.send(JSON.stringify(isBatch ? results.map(({ body }) => body) : results[0]?.body));
+  } finally {
+    context.finish();
+  }
+}
+
+/** A refused request is a 4xx to clients that know GraphQL's own media type, and a 200 to the older ones. */
+function statusOf(results: readonly EngineResult[], mediaType: MediaType): number {
+  const failed = results.find(result => result.status !== 200);
+  if (!failed || results.length > 1) return 200;
+  return mediaType === "application/json" && failed.status < 500 ? 200 : failed.status;
+}
+
+function deadlineOf({ deadlineMs }: ServerOptions, request: FastifyRequest): number {
+  const header = request.headers[deadlineHeader];
+  if (header === undefined) return deadlineMs;
+  const wanted = Number(header);
+  if (!Number.isInteger(wanted) || wanted < 1) throw new BadRequest(`${deadlineHeader} must be a whole number of ms greater than zero`);
+  return Math.min(wanted, deadlineMs);
+}
+
+const failure = (code: string, message: string, requestId: string) => ({ errors: [{ message, extensions: { code, retryable: false, requestId } }] });
+
+/** A failure before any GraphQL: the answer has the same form, and says no more than it should. */
+function sendFailure(thrown: unknown, request: FastifyRequest, reply: FastifyReply, logger: Logger): FastifyReply {
+  reply.header("content-type", "application/json; charset=utf-8");
+  if (thrown instanceof BadRequest) return reply.code(thrown.status).send(failure("REQUEST_INVALID", thrown.message, request.id));
+  if (thrown instanceof TributaryError) {
+    return reply.code(400).send({ errors: [{ message: thrown.message, extensions: extensionsOf(thrown, request.id) }] });
+  }
+  const error = asError(thrown);
+  const status = "statusCode" in error && typeof error.statusCode === "number" ? error.statusCode : 500;
+  if (status === 413) return reply.code(413).send(failure("LIMIT_BODY_SIZE", "the request is too large: send a smaller one", request.id));
+  if (status < 500) return reply.code(status).send(failure("REQUEST_INVALID", error.message, request.id));
+  logger.error({ requestId: request.id, err: error }, "a request failed inside");
+  return reply.code(500).send(failure("INTERNAL", `Internal error; the log has it under request ${request.id}`, request.id));
+}

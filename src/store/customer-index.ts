@@ -1,0 +1,164 @@
+import { LRUCache } from "lru-cache";
+import type { Database } from "./database.ts";
+
+/** A record that belongs to a customer. */
+export interface Member {
+  /** `<source>.<collection>`. */
+  readonly collection: string;
+  readonly key: string;
+}
+
+/** A customer as the index is written: its members, the keys it is found by, and what listings filter on. */
+export interface IndexedCustomer {
+  readonly id: string;
+  readonly members: readonly Member[];
+  readonly clues: readonly { readonly space: string; readonly value: string }[];
+  readonly country: string | null;
+  readonly status: string | null;
+  readonly createdAt: string | null;
+}
+
+/** What a listing of customers may ask for; absent means any. */
+export interface CustomerFilter {
+  readonly country?: string;
+  readonly status?: string;
+  /** `<source>.` prefix of a collection in which the customer must have a record. */
+  readonly source?: string;
+}
+
+const CACHED = 20_000;
+
+/** Who is who: canonical ids, their members, and the keys by which they are found. Answers are kept until the next rebuild. */
+export class CustomerIndex {
+  readonly #database: Database;
+  #cache = new LRUCache<string, object>({ max: CACHED });
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** Replaces the whole index at once; ids that vanished are redirected to where their first record went. */
+  async replace(customers: readonly IndexedCustomer[]): Promise<void> {
+    await this.#database.transaction(async inside => {
+      await inside.query("CREATE TEMP TABLE retired ON COMMIT DROP AS SELECT customer_id, collection, key FROM member");
+      await inside.query("DELETE FROM customer");
+      await inside.query("DELETE FROM member");
+      await inside.query("DELETE FROM clue");
+      await insertAll(inside, "customer (id, country, status, created_at)", "id text, country text, status text, created_at text", customers.map(
+        ({ id, country, status, createdAt }) => ({ id, country, status, created_at: createdAt }),
+      ));
+      await insertAll(inside, "member (collection, key, customer_id)", "collection text, key text, customer_id text", customers.flatMap(
+        ({ id, members }) => members.map(({ collection, key }) => ({ collection, key, customer_id: id })),
+      ));
+      await insertAll(inside, "clue (space, value, customer_id)", "space text, value text, customer_id text", customers.flatMap(
+        ({ id, clues }) => clues.map(({ space, value }) => ({ space, value, customer_id: id })),
+      ));
+      await inside.query(redirectRetired);
+      await inside.query("DELETE FROM redirect WHERE retired_id IN (SELECT id FROM customer)");
+    });
+    this.#cache = new LRUCache<string, object>({ max: CACHED });
+  }
+
+  /** The customers that a text may mean: a canonical id, a retired one, or a key in any source. More than one: ambiguous. */
+  async find(text: string): Promise<readonly string[]> {
+    return this.#cached(`find ${text}`, () =>
+      this.#ids(
+        `SELECT id FROM customer WHERE id = $1 UNION SELECT customer_id FROM redirect WHERE retired_id = $1
+         UNION SELECT customer_id FROM member WHERE key = $1 UNION SELECT customer_id FROM clue WHERE value = $1 AND space <> 'email' ORDER BY 1`,
+        [text],
+      ),
+    );
+  }
+
+  /** The customers with a key in a source: of one of its collections, or an explicit key that one of its records carries. */
+  async findByKey(source: string, key: string): Promise<readonly string[]> {
+    return this.#cached(`key ${source} ${key}`, () =>
+      this.#ids("SELECT DISTINCT customer_id AS id FROM member WHERE key = $1 AND starts_with(collection, $2) ORDER BY 1", [key, `${source}.`]),
+    );
+  }
+
+  /** The customers that a mailbox, normalised for matching, stands for. */
+  async findByMailbox(mailbox: string): Promise<readonly string[]> {
+    return this.#cached(`mailbox ${mailbox}`, () =>
+      this.#ids("SELECT customer_id AS id FROM clue WHERE space = 'email' AND value = $1 ORDER BY 1", [mailbox]),
+    );
+  }
+
+  /** The members of many customers, sorted by collection and key; an unknown id is not in the answer. */
+  async membersOf(ids: readonly string[]): Promise<ReadonlyMap<string, readonly Member[]>> {
+    const cache = this.#cache;
+    const known = new Map<string, readonly Member[]>();
+    const unknown: string[] = [];
+    for (const id of ids) {
+      const members = cache.get(`members ${id}`) as readonly Member[] | undefined;
+      if (members) known.set(id, members);
+      else unknown.push(id);
+    }
+    if (unknown.length === 0) return known;
+    const rows = await this.#database.query<Member & { customer_id: string }>(
+      "SELECT customer_id, collection, key FROM member WHERE customer_id = ANY($1) ORDER BY customer_id, collection, key",
+      [unknown],
+    );
+    for (const [id, members] of Map.groupBy(rows, row => row.customer_id)) {
+      const kept = members.map(({ collection, key }) => ({ collection, key }));
+      cache.set(`members ${id}`, kept);
+      known.set(id, kept);
+    }
+    return known;
+  }
+
+  /** Canonical ids after `after`, in their order, `limit` at most. */
+  async page(filter: CustomerFilter, after: string | null, limit: number): Promise<readonly string[]> {
+    return this.#cached(`page ${JSON.stringify([filter.country, filter.status, filter.source, after, limit])}`, () =>
+      this.#ids(
+        `SELECT id FROM customer WHERE ${matchesFilter} AND ($4::text IS NULL OR id > $4) ORDER BY id LIMIT $5`,
+        [...filterParameters(filter), after, limit],
+      ),
+    );
+  }
+
+  async count(filter: CustomerFilter): Promise<number> {
+    const rows = await this.#database.query<{ count: string | number }>(
+      `SELECT count(*) AS count FROM customer WHERE ${matchesFilter}`,
+      filterParameters(filter),
+    );
+    return Number(rows[0]?.count ?? 0);
+  }
+
+  async #ids(sql: string, parameters: readonly unknown[]): Promise<readonly string[]> {
+    const rows = await this.#database.query<{ id: string }>(sql, parameters);
+    return rows.map(row => row.id);
+  }
+
+  /** Keeps an answer unless the index was replaced while it was being read. */
+  async #cached(name: string, load: () => Promise<readonly string[]>): Promise<readonly string[]> {
+    const cache = this.#cache;
+    const known = cache.get(name) as readonly string[] | undefined;
+    if (known) return known;
+    const loaded = await load();
+    cache.set(name, loaded);
+    return loaded;
+  }
+}
+
+const matchesFilter = `
+  ($1::text IS NULL OR country = $1) AND ($2::text IS NULL OR status = $2)
+  AND ($3::text IS NULL OR EXISTS (SELECT 1 FROM member WHERE customer_id = customer.id AND starts_with(collection, $3)))`;
+
+const filterParameters = (filter: CustomerFilter): (string | null)[] => [filter.country ?? null, filter.status ?? null, filter.source ?? null];
+
+const redirectRetired = `
+  INSERT INTO redirect (retired_id, customer_id)
+  SELECT DISTINCT ON (retired.customer_id) retired.customer_id, member.customer_id
+  FROM retired JOIN member USING (collection, key)
+  WHERE NOT EXISTS (SELECT 1 FROM customer WHERE id = retired.customer_id)
+  ORDER BY retired.customer_id, retired.collection, retired.key
+  ON CONFLICT (retired_id) DO UPDATE SET customer_id = excluded.customer_id`;
+
+async function insertAll(inside: Pick<Database, "query">, into: string, columns: string, rows: readonly object[]): Promise<void> {
+  const BATCH = 20_000;
+  for (let start = 0; start < rows.length; start += BATCH) {
+    const batch = JSON.stringify(rows.slice(start, start + BATCH));
+    await inside.query(`INSERT INTO ${into} SELECT * FROM jsonb_to_recordset($1::jsonb) AS item(${columns}) ON CONFLICT DO NOTHING`, [batch]);
+  }
+}
