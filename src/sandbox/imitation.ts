@@ -10,7 +10,7 @@ export interface World {
   readonly quotas: boolean;
   readonly seed: number;
   /** Registers what must be forgotten on `POST /__control/reset`: overlays, tokens, quotas. */
-  onReset(callback: () => void): void;
+  readonly onReset: (callback: () => void) => void;
 }
 
 /** One record that a source keeps about a person. */

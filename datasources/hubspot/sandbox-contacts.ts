@@ -1,0 +1,135 @@
+import type { Lifecycle, Population, Rendering } from "../../src/sandbox/population.ts";
+import { indexText } from "../../src/sandbox/text-index.ts";
+import type { TextIndex } from "../../src/sandbox/text-index.ts";
+
+/** A contact's properties by name; every value is text. */
+export type Properties = Readonly<Record<string, string | null>>;
+
+/** A contact before a request has chosen its properties. */
+export interface Contact {
+  readonly id: string;
+  readonly properties: Properties;
+  readonly archived: boolean;
+}
+
+/** Properties that clients may write. */
+export const WRITABLE: ReadonlySet<string> = new Set([
+  "firstname",
+  "lastname",
+  "email",
+  "phone",
+  "company",
+  "country",
+  "lifecyclestage",
+  "account_number",
+  "hs_lead_status",
+]);
+
+const SOURCE = "hubspot";
+const ACCOUNT_NUMBER_SHARE = 0.7;
+const LAST_EDIT = Date.UTC(2026, 10, 1);
+
+const stages: Readonly<Record<Lifecycle, readonly [string, ...string[]]>> = {
+  lead: ["lead", "LEAD", "subscriber", "marketingqualifiedlead", "salesqualifiedlead", "Lead"],
+  trial: ["opportunity", "OPPORTUNITY", "Opportunity"],
+  active: ["customer", "CUSTOMER", "Customer", "evangelist"],
+  past_due: ["customer", "Customer"],
+  churned: ["other", "OTHER"],
+};
+const leadStatuses = ["NEW", "OPEN", "IN_PROGRESS", "CONNECTED", null] as const;
+
+/** The key space of contacts: position in the listing ↔ id. */
+const contactKeys = (population: Population) => population.keys.ordered("hubspot.contacts");
+
+const iso = (ms: number) => new Date(ms).toISOString();
+
+function drawProperties(
+  population: Population,
+  rendering: Rendering,
+  { copy, createdAt }: { copy: number; createdAt: number },
+): Properties {
+  const { givenName, familyName, email, phone, company, country, person } = rendering;
+  const dice = rendering.dice(1);
+  const statesAccount = population.states("hubspot.account_number", person.index, ACCOUNT_NUMBER_SHARE, copy);
+  return {
+    firstname: givenName,
+    lastname: familyName,
+    email,
+    phone,
+    company,
+    country,
+    lifecyclestage: rendering.spelling(...stages[person.lifecycle]),
+    account_number: statesAccount ? person.accountNumber : null,
+    hs_lead_status: dice.pick(leadStatuses),
+    createdate: iso(createdAt),
+    lastmodifieddate: iso(createdAt + Math.floor((LAST_EDIT - createdAt) * dice.fraction())),
+  };
+}
+
+/** The ids under which a person is known here: none, one, or two. */
+export function contactIdsOf(population: Population, person: number): readonly string[] {
+  const traces = population.traces(SOURCE);
+  const keys = contactKeys(population);
+  return Array.from({ length: traces.copiesOf(person) }, (_empty, copy) => String(keys.of(traces.positionOf(person, copy))));
+}
+
+/** The contacts of a world with what has been written to them since, oldest first. */
+export interface ContactBook {
+  readonly length: number;
+  /** A position in the listing. */
+  at(position: number): Contact;
+  /** -1 when there is no such contact. */
+  positionOf(id: string): number;
+  /** Positions of the contacts with this address in any case, ascending. */
+  withEmail(email: string): readonly number[];
+  patch(position: number, properties: Properties, nowMs: number): Contact;
+  archive(position: number): void;
+  /** Grows with every write, so that what was found before can be told from what holds now. */
+  version(): number;
+  reset(): void;
+}
+
+/** Opens the contacts of a population. */
+export function openContacts(population: Population): ContactBook {
+  const traces = population.traces(SOURCE);
+  const keys = contactKeys(population);
+  const patches = new Map<number, Properties>();
+  const archived = new Set<number>();
+  let index: TextIndex | undefined;
+  let writes = 0;
+  const renderingAt = (position: number) => {
+    const { person, copy } = traces.at(position);
+    return population.rendering(person, SOURCE, copy);
+  };
+  const at = (position: number): Contact => {
+    const { copy } = traces.at(position);
+    const properties = drawProperties(population, renderingAt(position), { copy, createdAt: traces.createdAt(position) });
+    const id = String(keys.of(position));
+    return { id, properties: { ...properties, hs_object_id: id, ...patches.get(position) }, archived: archived.has(position) };
+  };
+  const positionOf = (id: string) => {
+    const position = keys.indexOf(id);
+    return position !== null && position < traces.length ? position : -1;
+  };
+  const withEmail = (email: string) => {
+    index ??= indexText(traces.length, position => renderingAt(position).email?.toLowerCase() ?? null);
+    const wanted = email.toLowerCase();
+    const candidates = new Set([...index.find(wanted), ...patches.keys()]);
+    return [...candidates].filter(position => at(position).properties["email"]?.toLowerCase() === wanted).sort((a, b) => a - b);
+  };
+  const patch = (position: number, properties: Properties, nowMs: number) => {
+    writes++;
+    patches.set(position, { ...patches.get(position), ...properties, lastmodifieddate: iso(nowMs) });
+    return at(position);
+  };
+  const archive = (position: number) => {
+    writes++;
+    archived.add(position);
+  };
+  const reset = () => {
+    writes++;
+    patches.clear();
+    archived.clear();
+  };
+  return { length: traces.length, at, positionOf, withEmail, patch, archive, version: () => writes, reset };
+}
