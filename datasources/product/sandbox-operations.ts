@@ -16,14 +16,14 @@ export interface OperationRequest {
 }
 
 /** The body of an answer; `data` is absent when nothing ran. */
-export interface OperationAnswer {
+interface OperationAnswer {
   readonly data?: unknown;
   readonly errors?: readonly GraphQLFormattedError[];
   readonly extensions: { readonly cost: Cost };
 }
 
 /** What every answer says about its price, in points. */
-export interface Cost {
+interface Cost {
   readonly requestedQueryCost: number;
   /** Null when nothing ran. */
   readonly actualQueryCost: number | null;

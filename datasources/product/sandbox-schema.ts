@@ -101,7 +101,7 @@ const sdl = /* GraphQL */ `
 `;
 
 /** The arguments of a field as the executor coerced them. */
-export type Arguments = Readonly<Record<string, unknown>>;
+type Arguments = Readonly<Record<string, unknown>>;
 
 /** What a field costs: a function of its arguments and of what its own fields cost together. */
 export type Points = (args: Arguments, children: number) => number;

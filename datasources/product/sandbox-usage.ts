@@ -41,7 +41,7 @@ const activity: Readonly<Record<Lifecycle, number>> = { lead: 0.4, trial: 0.8, a
 export const dayOf = (ms: number): number => Math.floor(ms / DAY_MS);
 
 /** Writes a day as YYYY-MM-DD. */
-export const dayText = (day: number): string => new Date(day * DAY_MS).toISOString().slice(0, 10);
+const dayText = (day: number): string => new Date(day * DAY_MS).toISOString().slice(0, 10);
 
 /** Mostly thousands; on a few days more than a double can count, always odd there so that a rounded one shows. */
 function apiCallsOf(population: Population, person: number, day: number): object {

@@ -21,7 +21,7 @@ export interface SeededListing<R> extends Listing<R> {
 }
 
 /** One page of the records in the order of their last change. */
-export interface ChangePage<R> {
+interface ChangePage<R> {
   readonly records: readonly R[];
   /** The place after the last record. */
   readonly after: number;
@@ -29,7 +29,7 @@ export interface ChangePage<R> {
 }
 
 /** What to read of the changes. */
-export interface ChangeWindow {
+interface ChangeWindow {
   /** A place from {@link Records.placeBefore} or an earlier page. */
   readonly after: number;
   readonly size: number;

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from "@jest/globals";
 import product from "../../../datasources/product/sandbox.ts";
+import { FAILING_ACCOUNT_ID } from "../../../datasources/product/sandbox-resolvers.ts";
 import { createPopulation } from "../../../src/sandbox/population.ts";
 import { startSandbox } from "../../../src/sandbox/server.ts";
 import type { Sandbox } from "../../../src/sandbox/server.ts";
@@ -48,7 +49,7 @@ interface Answer {
 }
 
 const NOON = Date.UTC(2026, 10, 20, 12);
-const FAILING = "00000000-0000-4000-8000-00000000dead";
+
 const opened: Sandbox[] = [];
 afterEach(async () => {
   await Promise.all(opened.splice(0).map(sandbox => sandbox.close()));
@@ -135,7 +136,7 @@ describe("product imitation: accounts", () => {
   it("answers with data and one error where a single account cannot be read", async () => {
     const { run, population } = await openService();
     const [id = ""] = idsOf(population);
-    const { data, errors } = await run(BY_IDS, { ids: [FAILING, id] });
+    const { data, errors } = await run(BY_IDS, { ids: [FAILING_ACCOUNT_ID, id] });
     expect(data?.accountsByIds).toEqual([{ id, displayName: expect.any(String) }, null]);
     expect(errors).toEqual([
       expect.objectContaining({ path: ["accountsByIds", 1], extensions: { code: "INTERNAL_SERVER_ERROR" } }),
