@@ -28,7 +28,7 @@ export const countries = {
   DK: country(["DK", "Denmark", "DKK"], ["45", ""], ["201", 5], ["311", 5]),
   ES: country(["ES", "Spain", "EUR"], ["34", ""], ["61", 7], ["65", 7]),
   FR: country(["FR", "France", "EUR"], ["33", "0"], ["61", 7], ["67", 7]),
-  GB: country(["GB", "United Kingdom", "GBP"], ["44", "0"], ["7400", 6], ["7911", 6]),
+  GB: country(["GB", "United Kingdom", "GBP"], ["44", "0"], ["7400", 6], ["7412", 6]),
   IE: country(["IE", "Ireland", "EUR"], ["353", "0"], ["85", 7], ["87", 7]),
   IN: country(["IN", "India", "INR"], ["91", "0"], ["98", 8], ["99", 8]),
   JP: country(["JP", "Japan", "JPY"], ["81", "0"], ["902", 7], ["803", 7]),

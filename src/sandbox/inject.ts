@@ -109,7 +109,10 @@ export function injectFaults(app: FastifyInstance, { source, faults, calls }: In
     met.set(request, mine);
     if (faults.isRevoked(source, authorization)) request.headers.authorization = `${authorization?.split(" ")[0]} ${NOBODY}`;
     for (const fault of mine) {
-      if (fault.kind === "delay" && !(await wait(request, fault.delayMs))) return reply.hijack();
+      if (fault.kind === "delay" && !(await wait(request, fault.delayMs))) {
+        count(request, "aborted");
+        return reply.hijack();
+      }
       if (fault.kind === "stall" || fault.kind === "reset") count(request, fault.kind);
       const answered = answerInstead(fault, reply);
       if (answered !== undefined) return answered;

@@ -136,7 +136,7 @@ const firstPerson: Person = {
   familyName: "O'Neill",
   nickname: "Amy",
   email: "amelie.oneill@harbourfreight.example",
-  phone: "+447911123456",
+  phone: "+447412345678",
   company: "Harbour Freight Ltd",
   companyDomain: "harbourfreight.example",
   country: "GB",
