@@ -1,6 +1,6 @@
 import type { AnyEntity } from "../src/core/canonical.ts";
 import { canonical } from "../src/core/canonical.ts";
-import { lastDays, windowOf } from "../src/core/days.ts";
+import { lastDays, MAX_DAYS, windowOf } from "../src/core/days.ts";
 import type { CustomerNode } from "../src/gateway/customer-reader.ts";
 import { decodeCursor } from "../src/gateway/related-reader.ts";
 import { refuseArgument, type RequestContext } from "../src/gateway/request-context.ts";
@@ -44,7 +44,7 @@ export const Customer = {
   usage: (customer: CustomerNode, { from, to }: { from?: string | null; to?: string | null }, { related, gateway }: RequestContext) =>
     related.days(customer, "UsageDay", windowOf(from, to, gateway.clock.nowMs()) ?? refuseArgument("usage: from and to must be days, from not after to, 366 days at most")),
   usageSummary: async (customer: CustomerNode, { days }: { days: number }, { related, gateway }: RequestContext) => {
-    if (days < 1 || days > 366) refuseArgument("usageSummary: days must be 1 to 366");
+    if (days < 1 || days > MAX_DAYS) refuseArgument("usageSummary: days must be 1 to 366");
     const window = lastDays(days, gateway.clock.nowMs());
     return { window, days: await related.days(customer, "UsageDay", window) };
   },

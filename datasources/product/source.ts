@@ -37,9 +37,12 @@ const usageByAccounts = `query UsageByAccounts($ids: [ID!]!, $from: Date!, $to: 
 }`;
 
 const DAY_MS = 86_400_000;
+/** The most that one query may cost, and the most accounts that it may name. */
+const MAX_COST = 1000;
+const MAX_ACCOUNTS = 100;
 /** The provider counts one point for an account and one for ten days of its usage. */
-const usageCost = (accounts: number, window: { from: string; to: string }): number =>
-  accounts * (1 + Math.ceil((Date.parse(window.to) - Date.parse(window.from) + DAY_MS) / DAY_MS / 10));
+const costOfAccount = (days: { from: string; to: string }): number =>
+  1 + Math.ceil((Date.parse(days.to) - Date.parse(days.from) + DAY_MS) / DAY_MS / 10);
 
 export default t.defineSource({
   name: "product",
@@ -63,7 +66,7 @@ export default t.defineSource({
         order: "oldest-first",
       },
       lookup: t.batchLookup({
-        max: 100,
+        max: MAX_ACCOUNTS,
         request: ids => t.graphqlQuery("accounts.byIds", "/graphql", accountsByIds, { ids }, ids.length + 1),
         items: "data.accountsByIds[*]",
       }),
@@ -102,9 +105,9 @@ export default t.defineSource({
       },
       owner: "accounts",
       related: t.relatedBatch({
-        max: 100,
-        request: (ids, days) =>
-          t.graphqlQuery("usage.byAccounts", "/graphql", usageByAccounts, { ids, from: days.from, to: days.to }, usageCost(ids.length, days) + 1),
+        max: days => Math.min(MAX_ACCOUNTS, Math.floor((MAX_COST - 1) / costOfAccount(days))),
+        request: (ids, { from, to }) =>
+          t.graphqlQuery("usage.byAccounts", "/graphql", usageByAccounts, { ids, from, to }, ids.length * costOfAccount({ from, to }) + 1),
         items: "data.accountsByIds[*].usage[*]",
       }),
       freshness: { cacheMs: 30_000 },

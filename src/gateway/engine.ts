@@ -3,9 +3,10 @@ import { ApolloServerPluginCacheControlDisabled } from "@apollo/server/plugin/di
 import type { FormattedExecutionResult, GraphQLFormattedError, GraphQLSchema } from "graphql";
 import { LRUCache } from "lru-cache";
 import type { EntityName } from "../core/canonical.ts";
-import { TributaryError } from "../core/errors.ts";
+import { lastDays, MAX_DAYS } from "../core/days.ts";
+import type { TributaryError } from "../core/errors.ts";
 import type { Logger } from "../core/ports.ts";
-import type { Catalog } from "../source/catalog.ts";
+import type { Catalog, CatalogEntry } from "../source/catalog.ts";
 import { compiledGateway } from "./executor.ts";
 import { extensionsOf, formatError } from "./format-error.ts";
 import { actualCost } from "./limits/actual-cost.ts";
@@ -109,13 +110,17 @@ function costPlugin({ schema, limits, catalog }: EngineOptions): ApolloServerPlu
   };
 }
 
+/** The longest window of days that a query may ask for: batches are smallest there. */
+const longestWindow = lastDays(MAX_DAYS, 0);
+
 /** The upstream calls that reading an entity of so many customers takes at most, by what the sources' declarations can batch. */
 function callsOf(catalog: Catalog): (entity: string, parents: number) => number {
-  return (entity, parents) => {
-    const entries = catalog.of(entity as EntityName);
-    const batches = entries.map(({ collection }) => (entity === "Customer" ? collection.lookup : collection.related));
-    return batches.reduce((sum, batch) => sum + (batch?.mode === "batch" ? Math.ceil(parents / batch.max) : parents), 0);
-  };
+  return (entity, parents) => catalog.of(entity as EntityName).reduce((sum, entry) => sum + Math.ceil(parents / batchOf(entry, entity)), 0);
+}
+
+function batchOf({ collection }: CatalogEntry, entity: string): number {
+  if (entity === "Customer") return collection.lookup?.mode === "batch" ? collection.lookup.max : 1;
+  return collection.related?.mode === "batch" ? collection.related.max(longestWindow) : 1;
 }
 
 function refusal(thrown: unknown, context: RequestContext, logger: Logger): EngineResult {

@@ -57,8 +57,8 @@ export interface RelatedEach {
 
 export interface RelatedBatch {
   readonly mode: "batch";
-  /** Owners in one request at most. */
-  readonly max: number;
+  /** Owners in one request at most, for a window. */
+  readonly max: (window: DayWindow) => number;
   readonly request: (ownerKeys: readonly string[], window: DayWindow) => UpstreamRequest;
   readonly items: string;
 }

@@ -97,7 +97,7 @@ export async function relatedRecords(
   ownerKeys: readonly string[],
   options: { context: CallContext; window: DayWindow },
 ): Promise<Outcomes<readonly Fetched[]>> {
-  const parts = chunksOf(ownerKeys, related.max).map(chunk => {
+  const parts = chunksOf(ownerKeys, related.max(options.window)).map(chunk => {
     const request = related.request(chunk, options.window);
     return relatedBatch(upstream, entry, { request, items: related.items, ownerKeys: chunk }, options.context);
   });

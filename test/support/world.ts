@@ -1,0 +1,102 @@
+import { startSandbox } from "../../src/sandbox/server.ts";
+import { readConfig } from "../../src/app/config.ts";
+import { createProduct, type Product } from "../../src/app/product.ts";
+import { discoverImitations, discoverSources } from "../../src/app/registry.ts";
+import type { Logger } from "../../src/core/ports.ts";
+import { createServer } from "../../src/server/server.ts";
+
+/** A log line as a test sees it. */
+export interface Line {
+  readonly level: string;
+  readonly message: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+/** Data whose shape a test knows from the query that it sent; the one place where anything goes. */
+// oxlint-disable-next-line typescript/no-explicit-any -- answers are walked freely, an expectation checks what is found
+export type Loose = any;
+
+/** The answer to a GraphQL request. */
+export interface Answer {
+  readonly status: number;
+  readonly data: Loose;
+  readonly errors: readonly { readonly message: string; readonly path?: readonly (string | number)[]; readonly extensions: Record<string, unknown> }[];
+  readonly extensions: Record<string, unknown>;
+}
+
+export interface WorldOptions {
+  readonly customers?: number;
+  readonly seed?: number;
+  readonly quotas?: boolean;
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Whether the customer index is filled before the world is given out. */
+  readonly isFilled?: boolean;
+}
+
+/** A sandbox and a graph over it, on loopback, with everything kept in memory. */
+export async function startWorld(options: WorldOptions = {}) {
+  const imitations = await discoverImitations();
+  const sandbox = await startSandbox({ port: 0, seed: options.seed ?? 1, customers: options.customers ?? 80, quotas: options.quotas ?? true, imitations });
+  const environment = { ...sandbox.environment, ...options.environment };
+  const lines: Line[] = [];
+  const config = readConfig({ ...environment, EXPLORER: "off" });
+  const product: Product = await createProduct({ config, catalog: await discoverSources(), environment, logger: recorder(lines), storeFolder: null });
+  if (options.isFilled !== false) await product.refresher.start();
+  const readiness = async () => ({ isReady: true });
+  const { gateway, engine } = product;
+  const server = createServer({ gateway, engine, logger: recorder(lines), deadlineMs: config.deadlineMs, hasExplorer: false, readiness });
+  const address = await server.listen({ host: "127.0.0.1", port: 0 });
+  const control = (path: string, method = "GET", body?: object) =>
+    fetch(`${sandbox.origin}/__control/${path}`, {
+      method,
+      ...(body && { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
+    });
+  return {
+    product,
+    sandbox,
+    environment,
+    lines,
+    url: `${address}/graphql`,
+    address,
+    ask: (query: string, variables: object = {}, headers: Record<string, string> = {}) => ask(`${address}/graphql`, query, variables, headers),
+    /** Requests since the last reset, by source. */
+    async calls(): Promise<Record<string, number>> {
+      const counts = (await (await control("calls")).json()) as Record<string, Record<string, Record<string, number>>>;
+      return Object.fromEntries(Object.entries(counts).map(([source, routes]) => [source, sum(Object.values(routes).flatMap(Object.values))]));
+    },
+    async rawCalls(): Promise<Record<string, Record<string, Record<string, number>>>> {
+      return (await (await control("calls")).json()) as Record<string, Record<string, Record<string, number>>>;
+    },
+    /** Forgets counts, faults and quotas of the sandbox. */
+    reset: () => control("reset", "POST"),
+    async fault(fault: object): Promise<void> {
+      const response = await control("faults", "POST", fault);
+      if (!response.ok) throw new Error(`fault refused: ${await response.text()}`);
+    },
+    heal: () => control("faults", "DELETE"),
+    async close(): Promise<void> {
+      await server.close();
+      await product.close();
+      await sandbox.close();
+    },
+  };
+}
+
+export type TestWorld = Awaited<ReturnType<typeof startWorld>>;
+
+async function ask(url: string, query: string, variables: object, headers: Record<string, string>): Promise<Answer> {
+  const response = await fetch(url, {
+    method: "POST",
+    headers: { "content-type": "application/json", accept: "application/graphql-response+json", ...headers },
+    body: JSON.stringify({ query, variables }),
+  });
+  const body = (await response.json()) as Partial<Answer>;
+  return { status: response.status, data: body.data ?? {}, errors: body.errors ?? [], extensions: body.extensions ?? {} };
+}
+
+function recorder(lines: Line[]): Logger {
+  const write = (level: string) => (fields: object, message: string) => void lines.push({ level, message, fields: { ...fields } });
+  return { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
+}
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);

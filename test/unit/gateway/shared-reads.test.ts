@@ -1,0 +1,72 @@
+import { describe, expect, it } from "@jest/globals";
+import { UpstreamError } from "../../../src/core/errors.ts";
+import { SharedReads } from "../../../src/gateway/shared-reads.ts";
+import type { CallContext } from "../../../src/upstream/context.ts";
+
+const waiter = (signal = new AbortController().signal): CallContext => ({ priority: "live", signal, deadlineAtMs: Date.now() + 1_000, requestId: "r" });
+
+/** Reads that are answered by hand, and a record of what was asked for. */
+function byHand() {
+  const asked: (readonly string[])[] = [];
+  const contexts: CallContext[] = [];
+  const answers: (() => void)[] = [];
+  const load = (keys: readonly string[], context: CallContext) => {
+    asked.push(keys);
+    contexts.push(context);
+    return new Promise<Map<string, object | null | Error>>((resolve, reject) => {
+      context.signal.addEventListener("abort", () => reject(context.signal.reason as Error));
+      answers.push(() => resolve(new Map(keys.map(key => [key, key === "bad" ? new Error("bad key") : key === "none" ? null : { key }]))));
+    });
+  };
+  return { asked, contexts, answer: () => answers.forEach(each => each()), plan: { scope: "s", freshMs: 60_000, load } };
+}
+
+describe("SharedReads", () => {
+  it("asks once for what many requests want at the same time", async () => {
+    const hand = byHand();
+    const reads = new SharedReads<object>(100);
+    const both = Promise.all([reads.readMany(hand.plan, ["a", "b"], waiter()), reads.readMany(hand.plan, ["b", "c"], waiter())]);
+    hand.answer();
+    expect(await both).toEqual([
+      [{ key: "a" }, { key: "b" }],
+      [{ key: "b" }, { key: "c" }],
+    ]);
+    expect(hand.asked).toEqual([["a", "b"], ["c"]]);
+  });
+
+  it("keeps answers, also that there is none, but never failures", async () => {
+    const hand = byHand();
+    const reads = new SharedReads<object>(100);
+    const first = reads.readMany(hand.plan, ["a", "none", "bad"], waiter());
+    hand.answer();
+    expect(await first).toEqual([{ key: "a" }, null, new Error("bad key")]);
+    expect([reads.peek("s", "a"), reads.peek("s", "none"), reads.peek("s", "bad")]).toEqual([{ key: "a" }, null, undefined]);
+    const second = reads.readMany(hand.plan, ["a", "none", "bad"], waiter());
+    hand.answer();
+    await second;
+    expect(hand.asked.at(-1)).toEqual(["bad"]);
+  });
+
+  it("leaves the work to the others when one asker goes, and cancels it when the last one goes", async () => {
+    const hand = byHand();
+    const reads = new SharedReads<object>(100);
+    const [one, two] = [new AbortController(), new AbortController()];
+    const first = reads.readMany(hand.plan, ["a"], waiter(one.signal));
+    const second = reads.readMany(hand.plan, ["a"], waiter(two.signal));
+    one.abort(new UpstreamError("UPSTREAM_CANCELLED", "gone"));
+    expect(await first).toMatchObject([{ code: "UPSTREAM_CANCELLED" }]);
+    expect(hand.contexts[0]?.signal.aborted).toBe(false);
+    two.abort(new UpstreamError("UPSTREAM_DEADLINE", "late"));
+    expect(await second).toMatchObject([{ code: "UPSTREAM_DEADLINE" }]);
+    expect(hand.contexts[0]?.signal.aborted).toBe(true);
+  });
+
+  it("keeps the answers of different scopes apart", async () => {
+    const hand = byHand();
+    const reads = new SharedReads<object>(100);
+    const first = reads.readMany(hand.plan, ["a"], waiter());
+    hand.answer();
+    await first;
+    expect(reads.peek("other", "a")).toBeUndefined();
+  });
+});

@@ -1,0 +1,61 @@
+import { describe, expect, it } from "@jest/globals";
+import { Breaker } from "../../../src/upstream/breaker.ts";
+
+const policy = { windowMs: 1_000, minFailures: 3, failureRatio: 0.5, openMs: 500 };
+const fail = (breaker: Breaker, times: number, atMs: number) => {
+  for (let time = 0; time < times; time++) {
+    expect(breaker.tryEnter(atMs)).toBe(true);
+    breaker.record(true, atMs);
+  }
+};
+
+describe("Breaker", () => {
+  it("opens after enough failures in its window, and says when to come back", () => {
+    const breaker = new Breaker(policy);
+    fail(breaker, 3, 100);
+    expect(breaker.state(100)).toBe("OPEN");
+    expect(breaker.waitMs(300)).toBe(300);
+    expect(breaker.tryEnter(300)).toBe(false);
+  });
+
+  it("forgets failures that are older than its window", () => {
+    const breaker = new Breaker(policy);
+    fail(breaker, 2, 0);
+    fail(breaker, 1, 1_500);
+    expect(breaker.state(1_500)).toBe("CLOSED");
+  });
+
+  it("stays closed while failures are the smaller part", () => {
+    const breaker = new Breaker(policy);
+    for (let call = 0; call < 10; call++) breaker.record(false, 0);
+    fail(breaker, 4, 0);
+    expect(breaker.state(0)).toBe("CLOSED");
+  });
+
+  it("lets exactly one probe through after its rest, and closes when that succeeds", () => {
+    const breaker = new Breaker(policy);
+    fail(breaker, 3, 0);
+    expect(breaker.state(500)).toBe("HALF_OPEN");
+    expect(breaker.tryEnter(500)).toBe(true);
+    expect(breaker.tryEnter(500)).toBe(false);
+    breaker.record(false, 510);
+    expect(breaker.state(510)).toBe("CLOSED");
+    expect(breaker.tryEnter(510)).toBe(true);
+  });
+
+  it("rests again when the probe fails", () => {
+    const breaker = new Breaker(policy);
+    fail(breaker, 3, 0);
+    breaker.tryEnter(500);
+    breaker.record(true, 520);
+    expect(breaker.waitMs(520)).toBe(500);
+  });
+
+  it("lets another probe through when the first was cancelled", () => {
+    const breaker = new Breaker(policy);
+    fail(breaker, 3, 0);
+    breaker.tryEnter(500);
+    breaker.release();
+    expect(breaker.tryEnter(510)).toBe(true);
+  });
+});
