@@ -10,7 +10,7 @@ export const CLIENT = {
 };
 
 /** How long an access token lives. */
-export const TOKEN_LIFE_MS = 1_800_000;
+const TOKEN_LIFE_MS = 1_800_000;
 
 const HUB_ID = 4_821_000;
 const USER_ID = 48_210;

@@ -37,7 +37,7 @@ export interface SearchAnswer {
 }
 
 /** The provider never shows more than this many rows of a search. */
-export const SEARCH_WINDOW = 10_000;
+const SEARCH_WINDOW = 10_000;
 const MAX_FILTERS = 18;
 
 const isInstant = (name: string) => name === "createdate" || name === "lastmodifieddate";

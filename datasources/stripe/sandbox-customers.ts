@@ -44,7 +44,7 @@ export const invoicePrefixOf = (id: string): string => id.slice(4, 12).toUpperCa
 const addressIn = (country: string | null) => ({ city: null, country, line1: null, line2: null, postal_code: null, state: null });
 
 /** A customer as the world was made, before any write. */
-export function makeCustomer(population: Population, person: number): Customer {
+function makeCustomer(population: Population, person: number): Customer {
   const id = customerKeys(population).of(person);
   const rendering = population.rendering(person, SOURCE);
   const { currency, country, accountNumber, lifecycle } = rendering.person;

@@ -17,7 +17,7 @@ export interface StripeEvent {
 }
 
 /** What a write reports. */
-export interface Happening {
+interface Happening {
   readonly type: string;
   readonly object: object;
   readonly previous?: object;

@@ -4,10 +4,10 @@ import type { Population } from "../../src/sandbox/population.ts";
 import { customerKeys, invoicePrefixOf } from "./sandbox-customers.ts";
 
 /** Where an invoice stands; the provider's documentation allows null. */
-export type InvoiceStatus = "draft" | "open" | "paid" | "void" | "uncollectible" | null;
+type InvoiceStatus = "draft" | "open" | "paid" | "void" | "uncollectible" | null;
 
 /** An integer of the minor unit; beyond 2^53 an object that serialises to its exact digits. */
-export type Amount = number | object;
+type Amount = number | object;
 
 /** An invoice on the wire. @see https://docs.stripe.com/api/invoices/object */
 export interface Invoice {
@@ -42,7 +42,7 @@ export interface Invoice {
 }
 
 /** The most invoices a customer has. */
-export const MAX_INVOICES = 40;
+const MAX_INVOICES = 40;
 
 const STRIDE = 64;
 const FIRST_PERSON_INVOICES = 14;

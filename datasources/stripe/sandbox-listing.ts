@@ -37,7 +37,7 @@ export function single(query: Query, name: string): string | undefined {
 }
 
 /** Refuses parameters that the route does not know, as the provider does. */
-export function refuseUnknown(query: Query, known: readonly string[]): void {
+function refuseUnknown(query: Query, known: readonly string[]): void {
   const unknown = Object.keys(query).find(name => !known.includes(name));
   if (unknown !== undefined) throw badParameter(unknown, "parameter_unknown", `Received unknown parameter: ${unknown}`);
 }

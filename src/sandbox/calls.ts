@@ -1,5 +1,5 @@
 /** Requests since the last reset: source → `METHOD /route/:pattern` → status, or `stall`, `reset`, `aborted` where none was sent → count. */
-export type CallCounts = Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, number>>>>>>;
+type CallCounts = Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, number>>>>>>;
 
 /** Counts what every source was asked. */
 export interface CallCounter {

@@ -19,7 +19,7 @@ const country = (
 ): Country => ({ code, name, currency, callingCode, trunk, mobile });
 
 /** Every country of the population by its code. */
-export const countries = {
+const countries = {
   AU: country(["AU", "Australia", "AUD"], ["61", "0"], ["41", 7], ["40", 7]),
   BR: country(["BR", "Brazil", "BRL"], ["55", "0"], ["119", 8], ["219", 8]),
   CA: country(["CA", "Canada", "CAD"], ["1", ""], ["416555", 4], ["604555", 4], ["5145550", 3]),

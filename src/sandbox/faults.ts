@@ -40,7 +40,7 @@ const faultContract = z.discriminatedUnion("kind", [
 export type Fault = z.infer<typeof faultContract>;
 
 /** A fault in force, with its number and the requests it has broken so far. */
-export type FaultInForce = Fault & { readonly id: number; readonly used: number };
+type FaultInForce = Fault & { readonly id: number; readonly used: number };
 
 /** What is wrong with a posted fault, for the 400 answer. */
 export interface FaultProblem {

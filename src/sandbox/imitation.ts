@@ -14,7 +14,7 @@ export interface World {
 }
 
 /** One record that a source keeps about a person. */
-export interface RecordOfPerson {
+interface RecordOfPerson {
   readonly collection: string;
   /** The record's key as the source itself writes it. */
   readonly key: string;

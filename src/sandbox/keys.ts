@@ -1,7 +1,7 @@
 import { hashText, mix } from "./random.ts";
 
 /** A record key for every index, and the way back: a lookup by key needs no table. */
-export interface KeySpace<Key extends string | number> {
+interface KeySpace<Key extends string | number> {
   /** The key of index `n`, an integer from 0 to 2^40 - 1 (2^32 - 1 for `ordered`). */
   of(n: number): Key;
   /** The index a key stands for, or null when the key was never made in this space. */

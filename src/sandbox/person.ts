@@ -34,7 +34,7 @@ export interface Person {
 }
 
 /** The account number of person 0, who is in every source. */
-export const FIRST_ACCOUNT_NUMBER = "4821";
+const FIRST_ACCOUNT_NUMBER = "4821";
 
 const FIRST_CREATED_AT = Date.UTC(2022, 2, 14, 9, 26, 53);
 const START_MS = Date.UTC(2021, 0, 4);
@@ -147,7 +147,7 @@ const firstPerson: Person = {
 };
 
 /** Whether the person is the second half of a household, who uses the first half's address. Halves are 2k and 2k + 1. */
-export const sharesEmail = (seed: number, index: number): boolean =>
+const sharesEmail = (seed: number, index: number): boolean =>
   index % 2 === 1 && index > 1 && new Dice(seed, HOUSEHOLD, index >>> 1).chance(HOUSEHOLD_SHARE);
 
 /** The truth about person `index` under a seed: a pure function, nothing is kept. */

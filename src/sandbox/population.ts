@@ -8,10 +8,9 @@ import type { Rendering } from "./rendering.ts";
 import { arrivalOf, copiesOf, listTraces, ratesOf } from "./traces.ts";
 import type { Rates, Traces } from "./traces.ts";
 
-export type { Keys, KeySpace } from "./keys.ts";
-export type { Lifecycle, Person } from "./person.ts";
+export type { Lifecycle } from "./person.ts";
 export type { Rendering } from "./rendering.ts";
-export type { Rates, Trace, Traces } from "./traces.ts";
+export type { Traces } from "./traces.ts";
 export { Dice } from "./random.ts";
 
 /** How many people there are and which world they live in. */

@@ -32,7 +32,7 @@ const roles = ["info", "sales", "office", "billing", "hello"] as const;
 const tags = ["news", "shop", "crm", "work", "2024"] as const;
 
 /** Swaps, drops or doubles one letter. Names shorter than four letters stay. */
-export function mistype(dice: Dice, text: string): string {
+function mistype(dice: Dice, text: string): string {
   if (text.length < 4) return text;
   const at = 1 + dice.below(text.length - 2);
   const kind = dice.below(3);
@@ -51,7 +51,7 @@ const capitalised = (text: string) =>
   text.replace(/(^|[.\s-])(\p{L})/gu, (_match, before: string, letter: string) => before + letter.toUpperCase());
 
 /** The same mailbox, written in another way: dots only where the provider ignores them. */
-export function respellEmail(dice: Dice, email: string): string {
+function respellEmail(dice: Dice, email: string): string {
   const [local = "", domain = ""] = email.split("@");
   const dots = domain === "gmail.com" && dice.chance(0.25) ? dotted(dice, local) : local;
   const tag = dice.chance(0.12) ? `+${dice.pick(tags)}` : "";

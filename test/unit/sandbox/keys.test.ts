@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { createKeys, permute, unpermute } from "../../../src/sandbox/keys.ts";
 
 const keys = createKeys(11);

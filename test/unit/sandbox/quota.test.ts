@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { fixedWindow, leakyBucket, slidingWindow } from "../../../src/sandbox/quota.ts";
 
 describe("slidingWindow", () => {

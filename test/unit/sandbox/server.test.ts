@@ -28,7 +28,7 @@ const tiny = (name: string): Imitation => ({
 let sandbox: Sandbox;
 const good = { authorization: "Bearer good" };
 const thing = (headers: Record<string, string> = good) => ask(`${sandbox.origin}/tiny/things/7?view=full`, { headers });
-const calls = async () => (await control(sandbox, "calls")).json<Record<string, unknown>>();
+const calls = async () => (await control(sandbox, "calls")).json();
 
 beforeAll(async () => {
   sandbox = await startSandbox({ port: 0, seed: 1, customers: 1200, imitations: [tiny("tiny"), tiny("other")] });

@@ -1,5 +1,5 @@
-import { describe, expect, it } from "@jest/globals";
-import fc from "fast-check";
+import { describe, it } from "@jest/globals";
+import * as fc from "fast-check";
 import { indexText } from "../../../src/sandbox/text-index.ts";
 
 describe("indexText", () => {
