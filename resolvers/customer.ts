@@ -7,7 +7,8 @@ import { refuseArgument, type RequestContext } from "../src/gateway/request-cont
 import { recordConnection } from "./connection.ts";
 
 const fields = Object.keys(canonical.Customer).filter(field => field !== "key");
-const scalarOf = (field: string) => (customer: CustomerNode, _arguments: object, context: RequestContext) => context.customers.field(customer, field);
+const scalarOf = (field: string) => (customer: CustomerNode, _arguments: object, context: RequestContext) =>
+  context.customers.field(customer, field);
 
 const closedStates = new Set<unknown>(["SOLVED", "CLOSED"]);
 const isOpen = (ticket: AnyEntity): boolean => !closedStates.has(ticket["status"]);
@@ -31,7 +32,10 @@ export const Customer = {
     }),
   provenance: async (customer: CustomerNode, _arguments: object, { customers }: RequestContext) => {
     const origins = await Promise.all(fields.map(field => customers.origin(customer, field)));
-    return origins.map(({ fetchedAtMs, ...origin }) => ({ ...origin, fetchedAt: fetchedAtMs === null ? null : new Date(fetchedAtMs).toISOString() }));
+    return origins.map(({ fetchedAtMs, ...origin }) => ({
+      ...origin,
+      fetchedAt: fetchedAtMs === null ? null : new Date(fetchedAtMs).toISOString(),
+    }));
   },
   invoices: (customer: CustomerNode, { last, status }: Latest & { status?: string | null }, { related }: RequestContext) =>
     related.latest(customer, "Invoice", last, status ? invoice => invoice["status"] === status : anything),
@@ -41,8 +45,17 @@ export const Customer = {
     recordConnection(await related.after(customer, "Invoice", after ?? null, first)),
   ticketsConnection: async (customer: CustomerNode, { first, after }: Page, { related }: RequestContext) =>
     recordConnection(await related.after(customer, "Ticket", after ?? null, first)),
-  usage: (customer: CustomerNode, { from, to }: { from?: string | null; to?: string | null }, { related, gateway }: RequestContext) =>
-    related.days(customer, "UsageDay", windowOf(from, to, gateway.clock.nowMs()) ?? refuseArgument("usage: from and to must be days, from not after to, 366 days at most")),
+  usage: (
+    customer: CustomerNode,
+    { from, to }: { from?: string | null; to?: string | null },
+    { related, gateway }: RequestContext,
+  ) =>
+    related.days(
+      customer,
+      "UsageDay",
+      windowOf(from, to, gateway.clock.nowMs()) ??
+        refuseArgument("usage: from and to must be days, from not after to, 366 days at most"),
+    ),
   usageSummary: async (customer: CustomerNode, { days }: { days: number }, { related, gateway }: RequestContext) => {
     if (days < 1 || days > MAX_DAYS) refuseArgument("usageSummary: days must be 1 to 366");
     const window = lastDays(days, gateway.clock.nowMs());

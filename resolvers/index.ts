@@ -7,4 +7,15 @@ import { Source } from "./source.ts";
 import { Ticket } from "./ticket.ts";
 import { UsageDay, UsageSummary } from "./usage.ts";
 
-export const resolvers = { ...scalars, Query, Node, Customer, CustomerConnection, Invoice, Ticket, UsageDay, UsageSummary, Source };
+export const resolvers = {
+  ...scalars,
+  Query,
+  Node,
+  Customer,
+  CustomerConnection,
+  Invoice,
+  Ticket,
+  UsageDay,
+  UsageSummary,
+  Source,
+};

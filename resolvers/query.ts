@@ -21,7 +21,8 @@ export const Query = {
     if (typeof id === "string" && !by) return customers.find(id);
     return refuseArgument("customer: give exactly one of id and by");
   },
-  customerByEmail: (_parent: unknown, { email }: { email: string }, { customers }: RequestContext) => customers.findByEmail(email),
+  customerByEmail: (_parent: unknown, { email }: { email: string }, { customers }: RequestContext) =>
+    customers.findByEmail(email),
   customers: async (_parent: unknown, { first, after, filter }: CustomersArguments, { customers, gateway }: RequestContext) => {
     const wanted = {
       ...(filter?.country && { country: filter.country.toUpperCase() }),

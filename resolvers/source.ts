@@ -1,7 +1,8 @@
 import type { RequestContext } from "../src/gateway/request-context.ts";
 import { type SourceNode, sourceNodes } from "../src/gateway/source-reader.ts";
 
-const instant = (atMs: number | null | undefined): string | null => (atMs === null || atMs === undefined ? null : new Date(atMs).toISOString());
+const instant = (atMs: number | null | undefined): string | null =>
+  atMs === null || atMs === undefined ? null : new Date(atMs).toISOString();
 
 const healthOf = ({ status }: SourceNode): string => {
   if (status.breaker !== "CLOSED") return "DOWN";
@@ -22,7 +23,8 @@ export const Source = {
   lastSuccessAt: ({ status }: SourceNode) => instant(status.lastSuccessAtMs),
   lastFailureAt: ({ status }: SourceNode) => instant(status.lastFailure?.atMs),
   lastFailureCode: ({ status }: SourceNode) => status.lastFailure?.code ?? null,
-  collections: ({ collections }: SourceNode) => collections.map(({ indexedAtMs, ...collection }) => ({ ...collection, indexedAt: instant(indexedAtMs) })),
+  collections: ({ collections }: SourceNode) =>
+    collections.map(({ indexedAtMs, ...collection }) => ({ ...collection, indexedAt: instant(indexedAtMs) })),
 };
 
 export const sources = (_parent: unknown, _arguments: object, { gateway }: RequestContext) => sourceNodes(gateway);

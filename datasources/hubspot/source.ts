@@ -27,7 +27,11 @@ export default t.defineSource({
   version: "v3",
   client: {
     baseUrl: "https://api.hubapi.com",
-    auth: t.clientCredentials({ tokenPath: "/oauth/v3/token", clientId: "HUBSPOT_CLIENT_ID", clientSecret: "HUBSPOT_CLIENT_SECRET" }),
+    auth: t.clientCredentials({
+      tokenPath: "/oauth/v3/token",
+      clientId: "HUBSPOT_CLIENT_ID",
+      clientSecret: "HUBSPOT_CLIENT_SECRET",
+    }),
     limits: [t.window({ requests: 190, windowMs: 10_000 })],
     learned: { remaining: "X-HubSpot-RateLimit-Remaining" },
     failures: { retryStatuses: [423], errors: "errors", absent: { path: "category", equals: "OBJECT_NOT_FOUND" } },
@@ -45,7 +49,10 @@ export default t.defineSource({
       lookup: t.batchLookup({
         max: 100,
         request: keys =>
-          t.readByPost("contacts.batchRead", "/crm/v3/objects/contacts/batch/read", { properties, inputs: keys.map(id => ({ id })) }),
+          t.readByPost("contacts.batchRead", "/crm/v3/objects/contacts/batch/read", {
+            properties,
+            inputs: keys.map(id => ({ id })),
+          }),
         items: "results[*]",
       }),
       freshness: { cacheMs: 30_000 },

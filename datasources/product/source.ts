@@ -52,7 +52,9 @@ export default t.defineSource({
     baseUrl: "https://product.example.com",
     auth: t.bearer({ secret: "PRODUCT_API_TOKEN" }),
     limits: [t.costBucket({ capacity: 2000, restorePerSecond: 100 })],
-    learned: { cost: { available: "extensions.cost.throttleStatus.currentlyAvailable", actual: "extensions.cost.actualQueryCost" } },
+    learned: {
+      cost: { available: "extensions.cost.throttleStatus.currentlyAvailable", actual: "extensions.cost.actualQueryCost" },
+    },
     failures: { errors: "errors", throttled: { path: "extensions.code", equals: "THROTTLED" } },
   },
   collections: {
@@ -62,7 +64,12 @@ export default t.defineSource({
       list: {
         request: () => t.graphqlQuery("accounts.list", "/graphql", listAccounts, {}, 251),
         items: "data.accounts.nodes[*]",
-        pages: t.relayPages({ pageInfo: "data.accounts.pageInfo", afterParameter: "after", sizeParameter: "first", maxPageSize: 250 }),
+        pages: t.relayPages({
+          pageInfo: "data.accounts.pageInfo",
+          afterParameter: "after",
+          sizeParameter: "first",
+          maxPageSize: 250,
+        }),
         order: "oldest-first",
       },
       lookup: t.batchLookup({
@@ -99,7 +106,12 @@ export default t.defineSource({
       list: {
         request: window => t.graphqlQuery("usage.list", "/graphql", listUsage, { from: window.from, to: window.to }, 101),
         items: "data.usageDaily.nodes[*]",
-        pages: t.relayPages({ pageInfo: "data.usageDaily.pageInfo", afterParameter: "after", sizeParameter: "first", maxPageSize: 1000 }),
+        pages: t.relayPages({
+          pageInfo: "data.usageDaily.pageInfo",
+          afterParameter: "after",
+          sizeParameter: "first",
+          maxPageSize: 1000,
+        }),
         order: "oldest-first",
         days: 30,
       },
@@ -107,7 +119,13 @@ export default t.defineSource({
       related: t.relatedBatch({
         max: days => Math.min(MAX_ACCOUNTS, Math.floor((MAX_COST - 1) / costOfAccount(days))),
         request: (ids, { from, to }) =>
-          t.graphqlQuery("usage.byAccounts", "/graphql", usageByAccounts, { ids, from, to }, ids.length * costOfAccount({ from, to }) + 1),
+          t.graphqlQuery(
+            "usage.byAccounts",
+            "/graphql",
+            usageByAccounts,
+            { ids, from, to },
+            ids.length * costOfAccount({ from, to }) + 1,
+          ),
         items: "data.accountsByIds[*].usage[*]",
       }),
       freshness: { cacheMs: 30_000 },

@@ -28,7 +28,13 @@ const invoice = z.object({
   status_transitions: z.object({ paid_at: z.int().nullable() }),
 });
 
-const pages = t.keysetPages({ more: "has_more", key: "id", afterParameter: "starting_after", sizeParameter: "limit", maxPageSize: 100 });
+const pages = t.keysetPages({
+  more: "has_more",
+  key: "id",
+  afterParameter: "starting_after",
+  sizeParameter: "limit",
+  maxPageSize: 100,
+});
 
 export default t.defineSource({
   name: "stripe",

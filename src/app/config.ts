@@ -30,7 +30,10 @@ export const settings = {
   PORT: { fallback: "4000", meaning: "port of the graph (0: any free one)" },
   HOST: { fallback: "127.0.0.1", meaning: "address to listen on" },
   TRIBUTARY_HOME: { fallback: ".tributary", meaning: "folder for state" },
-  DEADLINE_MS: { fallback: "10000", meaning: "time that a query may take; a client may ask for less with X-Tributary-Deadline-Ms" },
+  DEADLINE_MS: {
+    fallback: "10000",
+    meaning: "time that a query may take; a client may ask for less with X-Tributary-Deadline-Ms",
+  },
   REFRESH_MS: { fallback: "600000", meaning: "how often the customer index is read anew" },
   LOG_LEVEL: { fallback: "info", meaning: "trace, debug, info, warn, error or silent" },
   LOG_FILE: { fallback: "", meaning: "file for log lines; stderr unless given (start: tributary.log in TRIBUTARY_HOME)" },

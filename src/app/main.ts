@@ -17,10 +17,16 @@ const program = new Command("tributary")
   .addHelpText("after", settingsHelp)
   .showHelpAfterError();
 
-program.command("start").description("run the sandbox and the graph over it: everything on this machine, nothing to set up").action(start);
+program
+  .command("start")
+  .description("run the sandbox and the graph over it: everything on this machine, nothing to set up")
+  .action(start);
 program.command("serve").description("serve the graph over the sources that the environment names").action(serve);
 program.command("sandbox").description("serve every source's local imitation over HTTP").action(runSandbox);
-program.command("doctor").description("say what is missing or wrong in the settings, and whether each source answers").action(doctor);
+program
+  .command("doctor")
+  .description("say what is missing or wrong in the settings, and whether each source answers")
+  .action(doctor);
 program
   .command("new")
   .description("make something new")

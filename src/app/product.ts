@@ -70,9 +70,14 @@ export function createUpstreams({ catalog, environment, logger, clock }: Omit<Pr
   const secrets = environmentSecrets(environment);
   return new Map(
     catalog.sources.map(source => {
-      const options = { baseUrl: baseUrlOf(source, environment), secrets, clock: clock ?? systemClock, random: Math.random, logger };
+      const options = {
+        baseUrl: baseUrlOf(source, environment),
+        secrets,
+        clock: clock ?? systemClock,
+        random: Math.random,
+        logger,
+      };
       return [source.name, new Upstream(source, options)];
     }),
   );
 }
-

@@ -40,7 +40,8 @@ export class Refresher {
       const retryMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** failures);
       await this.#parts.clock.sleep(left.length > 0 ? retryMs : this.#refreshMs, this.#stop.signal);
       if (this.#stop.signal.aborted) return;
-      const again = left.length > 0 ? this.#entries().filter(entry => left.some(result => result.collection === entry.id)) : this.#entries();
+      const again =
+        left.length > 0 ? this.#entries().filter(entry => left.some(result => result.collection === entry.id)) : this.#entries();
       left = (await this.#round(again, () => undefined)).filter(result => !result.isComplete);
     }
   }
@@ -67,7 +68,8 @@ export class Refresher {
   async #fill(entry: CatalogEntry, context: CallContext, onResult: (result: FillResult) => void): Promise<FillResult> {
     const result = await fillCollection(this.#parts, entry, context);
     const level = result.isComplete ? "info" : "warn";
-    if (!this.#stop.signal.aborted) this.#parts.logger[level]({ ...result }, result.isComplete ? "collection filled" : "collection not filled; trying again");
+    if (!this.#stop.signal.aborted)
+      this.#parts.logger[level]({ ...result }, result.isComplete ? "collection filled" : "collection not filled; trying again");
     onResult(result);
     return result;
   }

@@ -16,8 +16,13 @@ export async function discoverSources(): Promise<Catalog> {
   const names = await foldersWith("source.ts");
   const sources = await Promise.all(names.map(async name => ({ name, source: await defaultOf<Source>(name, "source.ts") })));
   for (const { name, source } of sources) {
-    if (source?.kind !== "source") throw new ConfigError("SOURCE_INVALID", `datasources/${name}/source.ts: its default export must come from defineSource`);
-    if (source.name !== name) throw new ConfigError("SOURCE_INVALID", `datasources/${name}/source.ts: it names itself ${source.name}; folder and name must agree`);
+    if (source?.kind !== "source")
+      throw new ConfigError("SOURCE_INVALID", `datasources/${name}/source.ts: its default export must come from defineSource`);
+    if (source.name !== name)
+      throw new ConfigError(
+        "SOURCE_INVALID",
+        `datasources/${name}/source.ts: it names itself ${source.name}; folder and name must agree`,
+      );
   }
   return createCatalog(sources.map(({ source }) => source));
 }

@@ -13,7 +13,11 @@ export const lastDays = (days: number, nowMs: number): { from: string; to: strin
 });
 
 /** A window of days from what was given of it: `to` defaults to today, `from` to 29 days before it. Undefined when it makes no sense. */
-export function windowOf(from: string | null | undefined, to: string | null | undefined, nowMs: number): { from: string; to: string } | undefined {
+export function windowOf(
+  from: string | null | undefined,
+  to: string | null | undefined,
+  nowMs: number,
+): { from: string; to: string } | undefined {
   const endMs = to ? Date.parse(`${to}T00:00:00Z`) : nowMs;
   if (Number.isNaN(endMs) || (to && dayOf(endMs) !== to)) return undefined;
   const startMs = from ? Date.parse(`${from}T00:00:00Z`) : endMs - (DEFAULT_DAYS - 1) * DAY_MS;

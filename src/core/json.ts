@@ -38,8 +38,7 @@ function sameDecimal(text: string, value: number): boolean {
 
 /** Parses JSON text without losing digits; throws `SyntaxError` as `JSON.parse` does. */
 export function parseJson(text: string): Json {
-  const reviver = exact as (this: unknown, name: string, value: unknown) => unknown;
-  return (mayLoseDigits.test(text) ? JSON.parse(text, reviver) : JSON.parse(text)) as Json;
+  return (mayLoseDigits.test(text) ? JSON.parse(text, exact) : JSON.parse(text)) as Json;
 }
 
 /** Whether a value is a JSON object (not an array, not a number kept as text). */

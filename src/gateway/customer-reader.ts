@@ -56,7 +56,8 @@ export class CustomerReader {
   /** By a key in a named source. */
   async findByKey(source: string, key: string): Promise<CustomerNode | null> {
     const names = this.#gateway.catalog.sources.map(({ name }) => name);
-    if (!names.includes(source)) throw new RequestError("SOURCE_UNKNOWN", `there is no source ${source}; there are ${names.join(", ")}`);
+    if (!names.includes(source))
+      throw new RequestError("SOURCE_UNKNOWN", `there is no source ${source}; there are ${names.join(", ")}`);
     return this.#only(await this.#gateway.index.findByKey(source, key), `the key ${key} in ${source}`);
   }
 
@@ -67,7 +68,11 @@ export class CustomerReader {
   }
 
   /** One page of customers and the number of all with this filter. */
-  async page(filter: CustomerFilter, after: string | null, first: number): Promise<{ nodes: readonly CustomerNode[]; hasMore: boolean }> {
+  async page(
+    filter: CustomerFilter,
+    after: string | null,
+    first: number,
+  ): Promise<{ nodes: readonly CustomerNode[]; hasMore: boolean }> {
     await this.#warnUnlessIndexed();
     const ids = await this.#gateway.index.page(filter, after, first + 1);
     const nodes = await Promise.all(ids.slice(0, first).map(id => this.#byId.load(id)));
@@ -121,7 +126,9 @@ export class CustomerReader {
     const known = this.#loaders.get(entry.id);
     if (known) return known;
     const plan = this.#gateway.lookupPlan(entry);
-    const loader = new DataLoader<string, Read>(keys => this.#gateway.records.readMany(plan, keys, this.#call), { name: entry.id });
+    const loader = new DataLoader<string, Read>(keys => this.#gateway.records.readMany(plan, keys, this.#call), {
+      name: entry.id,
+    });
     this.#loaders.set(entry.id, loader);
     return loader;
   }
@@ -163,7 +170,9 @@ function orderOf(catalog: Catalog, field: string): readonly CatalogEntry[] {
 }
 
 const candidatesOf = (catalog: Catalog, customer: CustomerNode, field: string): readonly Candidate[] =>
-  orderOf(catalog, field).flatMap(entry => customer.members.flatMap(({ collection, key }) => (collection === entry.id ? [{ entry, key }] : [])));
+  orderOf(catalog, field).flatMap(entry =>
+    customer.members.flatMap(({ collection, key }) => (collection === entry.id ? [{ entry, key }] : [])),
+  );
 
 function accept(candidate: Candidate, read: Read, field: string): Found | null {
   if (read === null) return null;
@@ -171,7 +180,8 @@ function accept(candidate: Candidate, read: Read, field: string): Found | null {
   return { candidate, record: read };
 }
 
-const hasInvalid = (record: Fetched, field: string): boolean => record.issues.some(issue => issue.field === field && issue.code === "INVALID_VALUE");
+const hasInvalid = (record: Fetched, field: string): boolean =>
+  record.issues.some(issue => issue.field === field && issue.code === "INVALID_VALUE");
 
 function valueIn(found: Found | null, field: string): CanonicalValue {
   return found === null ? null : fieldOf(found.candidate.entry, found.record, field);

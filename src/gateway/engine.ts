@@ -60,7 +60,12 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       originals.set(formatted, thrown);
       return formatted;
     },
-    logger: { debug: () => undefined, info: () => undefined, warn: text => logger.warn({}, String(text)), error: text => logger.error({}, String(text)) },
+    logger: {
+      debug: () => undefined,
+      info: () => undefined,
+      warn: text => logger.warn({}, String(text)),
+      error: text => logger.error({}, String(text)),
+    },
     plugins: [ApolloServerPluginCacheControlDisabled(), costPlugin(options)],
   });
   await server.start();
@@ -95,14 +100,26 @@ function costPlugin({ schema, limits, catalog }: EngineOptions): ApolloServerPlu
     async requestDidStart() {
       return {
         async didResolveOperation({ document, operationName, request, contextValue }) {
-          contextValue.estimate = checkOperation({ schema, document, operationName, variables: request.variables ?? {}, limits, calls });
+          contextValue.estimate = checkOperation({
+            schema,
+            document,
+            operationName,
+            variables: request.variables ?? {},
+            limits,
+            calls,
+          });
         },
         async willSendResponse({ response, document, operationName, request, contextValue }) {
           const { estimate } = contextValue;
           if (response.body.kind !== "single" || !estimate || !document) return;
           const { data } = response.body.singleResult;
           const actual = actualCost({ schema, document, operationName, variables: request.variables ?? {}, data: data ?? null });
-          const cost = { estimated: estimate.cost, actual, limit: limits.maxCost, upstreamCalls: { estimated: estimate.upstreamCalls, limit: limits.maxUpstreamCalls } };
+          const cost = {
+            estimated: estimate.cost,
+            actual,
+            limit: limits.maxCost,
+            upstreamCalls: { estimated: estimate.upstreamCalls, limit: limits.maxUpstreamCalls },
+          };
           response.body.singleResult.extensions = { ...response.body.singleResult.extensions, cost };
         },
       };
@@ -115,7 +132,8 @@ const longestWindow = lastDays(MAX_DAYS, 0);
 
 /** The upstream calls that reading an entity of so many customers takes at most, by what the sources' declarations can batch. */
 function callsOf(catalog: Catalog): (entity: string, parents: number) => number {
-  return (entity, parents) => catalog.of(entity as EntityName).reduce((sum, entry) => sum + Math.ceil(parents / batchOf(entry, entity)), 0);
+  return (entity, parents) =>
+    catalog.of(entity as EntityName).reduce((sum, entry) => sum + Math.ceil(parents / batchOf(entry, entity)), 0);
 }
 
 function batchOf({ collection }: CatalogEntry, entity: string): number {
@@ -128,16 +146,27 @@ function refusal(thrown: unknown, context: RequestContext, logger: Logger): Engi
   return resultOf({ errors: [present({ message }, thrown, context, logger)] }, context);
 }
 
-function present(formatted: GraphQLFormattedError, thrown: unknown, context: RequestContext, logger: Logger): GraphQLFormattedError {
+function present(
+  formatted: GraphQLFormattedError,
+  thrown: unknown,
+  context: RequestContext,
+  logger: Logger,
+): GraphQLFormattedError {
   const shown = formatError(formatted, thrown, context.requestId);
-  if (shown.extensions?.["code"] === "INTERNAL") logger.error({ requestId: context.requestId, err: causeOf(thrown) }, "a resolver failed inside");
+  if (shown.extensions?.["code"] === "INTERNAL")
+    logger.error({ requestId: context.requestId, err: causeOf(thrown) }, "a resolver failed inside");
   return shown;
 }
 
-const causeOf = (thrown: unknown): unknown => (thrown instanceof Error && "originalError" in thrown ? (thrown.originalError ?? thrown) : thrown);
+const causeOf = (thrown: unknown): unknown =>
+  thrown instanceof Error && "originalError" in thrown ? (thrown.originalError ?? thrown) : thrown;
 
 function resultOf(body: FormattedExecutionResult, context: RequestContext): EngineResult {
-  if (body.data === undefined) return { status: body.errors?.some(error => error.extensions?.["code"] === "INTERNAL") ? 500 : 400, body };
-  const warnings = context.warnings.map((warning: TributaryError) => ({ message: warning.message, extensions: extensionsOf(warning, context.requestId) }));
+  if (body.data === undefined)
+    return { status: body.errors?.some(error => error.extensions?.["code"] === "INTERNAL") ? 500 : 400, body };
+  const warnings = context.warnings.map((warning: TributaryError) => ({
+    message: warning.message,
+    extensions: extensionsOf(warning, context.requestId),
+  }));
   return { status: 200, body: warnings.length === 0 ? body : { ...body, errors: [...(body.errors ?? []), ...warnings] } };
 }

@@ -38,7 +38,8 @@ export class Flight {
       waiter.signal.addEventListener("abort", leave, { once: true });
       work.then(resolve, reject).finally(() => waiter.signal.removeEventListener("abort", leave));
     }).finally(() => {
-      if (--this.#waiters === 0) this.#controller.abort(new UpstreamError("UPSTREAM_CANCELLED", "nobody waits for the answer any more"));
+      if (--this.#waiters === 0)
+        this.#controller.abort(new UpstreamError("UPSTREAM_CANCELLED", "nobody waits for the answer any more"));
     });
   }
 }

@@ -9,15 +9,28 @@ const shownDetails = ["source", "collection", "httpStatus", "attempts", "retryAf
  */
 export function formatError(formatted: GraphQLFormattedError, thrown: unknown, requestId: string): GraphQLFormattedError {
   const original = thrown instanceof GraphQLError ? (thrown.originalError ?? thrown) : thrown;
-  const place = { ...(formatted.locations && { locations: formatted.locations }), ...(formatted.path && { path: formatted.path }) };
-  if (original instanceof TributaryError) return { message: messageOf(original), ...place, extensions: extensionsOf(original, requestId) };
+  const place = {
+    ...(formatted.locations && { locations: formatted.locations }),
+    ...(formatted.path && { path: formatted.path }),
+  };
+  if (original instanceof TributaryError)
+    return { message: messageOf(original), ...place, extensions: extensionsOf(original, requestId) };
   if (original instanceof GraphQLError && formatted.extensions?.["code"] !== "INTERNAL_SERVER_ERROR") {
-    return { message: formatted.message, ...place, extensions: { code: formatted.extensions?.["code"] ?? "REQUEST_INVALID", requestId } };
+    return {
+      message: formatted.message,
+      ...place,
+      extensions: { code: formatted.extensions?.["code"] ?? "REQUEST_INVALID", requestId },
+    };
   }
-  return { message: `Internal error; the log has it under request ${requestId}`, ...place, extensions: { code: "INTERNAL", retryable: false, requestId } };
+  return {
+    message: `Internal error; the log has it under request ${requestId}`,
+    ...place,
+    extensions: { code: "INTERNAL", retryable: false, requestId },
+  };
 }
 
-const messageOf = (error: TributaryError): string => (error.message.endsWith(error.remedy) ? error.message : `${error.message}. ${error.remedy}`);
+const messageOf = (error: TributaryError): string =>
+  error.message.endsWith(error.remedy) ? error.message : `${error.message}. ${error.remedy}`;
 
 /** `code, source, collection, httpStatus, attempts, retryable, retryAfterMs, requestId`; what is not known is absent. */
 export function extensionsOf(error: TributaryError, requestId: string): Record<string, unknown> {

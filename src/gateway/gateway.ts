@@ -49,7 +49,11 @@ export class Gateway {
 
   /** How a collection's records are read by key: from the mirror while it is fresh enough, else from the source. */
   lookupPlan(entry: CatalogEntry): ReadPlan<Fetched | null> {
-    return { scope: entry.id, freshMs: entry.collection.freshness.cacheMs, load: (keys, context) => this.#load(entry, keys, context) };
+    return {
+      scope: entry.id,
+      freshMs: entry.collection.freshness.cacheMs,
+      load: (keys, context) => this.#load(entry, keys, context),
+    };
   }
 
   /** The list of one owner's records, the same object for everybody while it is fresh. */
@@ -82,11 +86,13 @@ export class Gateway {
 
   async #load(entry: CatalogEntry, keys: readonly string[], context: CallContext): Promise<Outcomes<Fetched | null>> {
     const { mirrorMs } = entry.collection.freshness;
-    const mirrored: Outcomes<Fetched> = mirrorMs === undefined ? new Map() : await this.mirror.fresh(entry.id, keys, this.clock.nowMs() - mirrorMs);
+    const mirrored: Outcomes<Fetched> =
+      mirrorMs === undefined ? new Map() : await this.mirror.fresh(entry.id, keys, this.clock.nowMs() - mirrorMs);
     const missing = keys.filter(key => !mirrored.has(key));
     if (missing.length === 0) return mirrored;
     const read = await lookupRecords(this.upstreamOf(entry.source.name), entry, missing, context);
-    for (const fetched of read.values()) if (fetched !== null && !(fetched instanceof Error)) this.issues.count(entry.id, fetched.issues);
+    for (const fetched of read.values())
+      if (fetched !== null && !(fetched instanceof Error)) this.issues.count(entry.id, fetched.issues);
     return new Map([...mirrored, ...read]);
   }
 }

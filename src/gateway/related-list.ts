@@ -35,13 +35,21 @@ export class RelatedList {
   /** The latest `count` records that match, oldest of them first. */
   async latest(count: number, matches: Matches, waiter: CallContext): Promise<readonly Fetched[]> {
     const isNewestFirst = this.#related.order === "newest-first";
-    await this.#readUntil(() => isNewestFirst && this.#records.filter(matches).length >= count, isNewestFirst ? count : Infinity, waiter);
+    await this.#readUntil(
+      () => isNewestFirst && this.#records.filter(matches).length >= count,
+      isNewestFirst ? count : Infinity,
+      waiter,
+    );
     const matching = this.#records.filter(matches);
-    return isNewestFirst ? matching.slice(0, count).reverse() : matching.slice(-count);
+    return isNewestFirst ? matching.slice(0, count).toReversed() : matching.slice(-count);
   }
 
   /** The `count` records after the one with the given key (null: from the start), in the source's order; undefined when that key is not there. */
-  async after(key: string | null, count: number, waiter: CallContext): Promise<{ records: readonly Fetched[]; hasMore: boolean } | undefined> {
+  async after(
+    key: string | null,
+    count: number,
+    waiter: CallContext,
+  ): Promise<{ records: readonly Fetched[]; hasMore: boolean } | undefined> {
     const start = () => (key === null ? 0 : this.#records.findIndex(record => record.entity.key === key) + 1);
     const isFound = () => key === null || start() > 0;
     await this.#readUntil(() => isFound() && this.#records.length > start() + count, count + 1, waiter);
@@ -59,7 +67,9 @@ export class RelatedList {
 
   #readPage(wanted: number, waiter: CallContext): { flight: Flight; page: Promise<void> } {
     const flight = new Flight(waiter.requestId);
-    const page = this.#append(Math.max(MIN_PAGE, Math.min(wanted, this.#related.pages.maxPageSize)), flight).finally(() => (this.#going = null));
+    const page = this.#append(Math.max(MIN_PAGE, Math.min(wanted, this.#related.pages.maxPageSize)), flight).finally(
+      () => (this.#going = null),
+    );
     return { flight, page };
   }
 
@@ -79,8 +89,12 @@ export class RelatedList {
     const isRepeated = this.#cursors.has(next);
     this.#cursors.add(next);
     if (!isRepeated && this.#cursors.size <= MAX_PAGES) return;
-    throw new UpstreamError("UPSTREAM_LISTING", isRepeated ? "a page cursor came back" : `more than ${MAX_PAGES} pages for one customer`, {
-      details: { source: this.entry.source.name, collection: this.entry.name },
-    });
+    throw new UpstreamError(
+      "UPSTREAM_LISTING",
+      isRepeated ? "a page cursor came back" : `more than ${MAX_PAGES} pages for one customer`,
+      {
+        details: { source: this.entry.source.name, collection: this.entry.name },
+      },
+    );
   }
 }

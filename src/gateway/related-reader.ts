@@ -37,7 +37,12 @@ export class RelatedReader {
   }
 
   /** The latest records that match, oldest of them first, over all sources that have some of this customer. */
-  async latest(customer: CustomerNode, entity: EntityName, count: number, matches: (entity: AnyEntity) => boolean): Promise<readonly RecordNode[]> {
+  async latest(
+    customer: CustomerNode,
+    entity: EntityName,
+    count: number,
+    matches: (entity: AnyEntity) => boolean,
+  ): Promise<readonly RecordNode[]> {
     const lists = this.#listsOf(customer, entity);
     const parts = await Promise.all(
       lists.map(async list => {
@@ -66,7 +71,9 @@ export class RelatedReader {
     const parts = this.#owned(customer, entity).map(async ({ entry, ownerKey }) => {
       const related = entry.collection.related;
       if (related?.mode !== "batch") return [];
-      const records = this.#gateway.recordLists.peek(scopeOf(entry, window), ownerKey) ?? (await this.#loaderOf(entry, related, window).load(ownerKey));
+      const records =
+        this.#gateway.recordLists.peek(scopeOf(entry, window), ownerKey) ??
+        (await this.#loaderOf(entry, related, window).load(ownerKey));
       return records.map(record => ({ entry, record }));
     });
     return inTimeOrder((await Promise.all(parts)).flat(), entity);
@@ -103,7 +110,8 @@ export class RelatedReader {
     const plan: ReadPlan<readonly Fetched[] | null> = {
       scope,
       freshMs: entry.collection.freshness.cacheMs,
-      load: (keys, context) => relatedRecords(this.#gateway.upstreamOf(entry.source.name), entry, related, keys, { context, window }),
+      load: (keys, context) =>
+        relatedRecords(this.#gateway.upstreamOf(entry.source.name), entry, related, keys, { context, window }),
     };
     const batch = async (keys: readonly string[]) => {
       const outcomes = await this.#gateway.recordLists.readMany(plan, keys, this.#call);

@@ -46,7 +46,9 @@ export function beginRequest(gateway: Gateway, options: RequestOptions): Request
 }
 
 const deadlineError = (deadlineMs: number): UpstreamError =>
-  new UpstreamError("UPSTREAM_DEADLINE", `no answer within the request's deadline of ${deadlineMs} ms`, { details: { retryAfterMs: 1_000 } });
+  new UpstreamError("UPSTREAM_DEADLINE", `no answer within the request's deadline of ${deadlineMs} ms`, {
+    details: { retryAfterMs: 1_000 },
+  });
 
 /** Refuses an argument; `remedy` says what to give instead. */
 export function refuseArgument(problem: string, details: object = {}): never {

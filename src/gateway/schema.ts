@@ -12,5 +12,9 @@ export type Resolvers = Parameters<typeof makeExecutableSchema<RequestContext>>[
 export async function loadSchema(directory: string, resolvers: NonNullable<Resolvers>): Promise<GraphQLSchema> {
   const names = (await readdir(directory)).filter(name => name.endsWith(".graphql")).sort();
   const typeDefs = await Promise.all(names.map(name => readFile(`${directory}/${name}`, "utf8")));
-  return makeExecutableSchema<RequestContext>({ typeDefs, resolvers, resolverValidationOptions: { requireResolversToMatchSchema: "error" } });
+  return makeExecutableSchema<RequestContext>({
+    typeDefs,
+    resolvers,
+    resolverValidationOptions: { requireResolversToMatchSchema: "error" },
+  });
 }

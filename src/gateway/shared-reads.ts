@@ -51,7 +51,11 @@ export class SharedReads<T extends object> {
     this.#kept.clear();
   }
 
-  async #outcome(scope: string, key: string, landing: Promise<Outcomes<T | null> | Error> | undefined): Promise<T | null | Error> {
+  async #outcome(
+    scope: string,
+    key: string,
+    landing: Promise<Outcomes<T | null> | Error> | undefined,
+  ): Promise<T | null | Error> {
     if (landing === undefined) return this.peek(scope, key) ?? null;
     const outcomes = await landing;
     return outcomes instanceof Error ? outcomes : (outcomes.get(key) ?? null);

@@ -148,7 +148,7 @@ class Clusters {
   #rootOf(id: string): string {
     let root = id;
     while (this.#parent.get(root) !== root) root = this.#parent.get(root)!;
-    for (let at = id; at !== root; ) {
+    for (let at = id; at !== root;) {
       const next = this.#parent.get(at)!;
       this.#parent.set(at, root);
       at = next;

@@ -67,14 +67,20 @@ function mirrorRecord(parts: FillParts, entry: CatalogEntry, record: unknown, fe
 }
 
 /** Finds out anew who is who from everything in the mirror. The result depends on the records alone. */
-export async function rebuildIndex({ catalog, mirror, index }: FillParts): Promise<{ readonly customers: number; readonly records: number }> {
+export async function rebuildIndex({
+  catalog,
+  mirror,
+  index,
+}: FillParts): Promise<{ readonly customers: number; readonly records: number }> {
   const entries = catalog.of("Customer");
   const byEntry = new Map<string, ReadonlyMap<string, MirrorRecord>>();
   for (const entry of entries) {
     byEntry.set(entry.id, new Map((await mirror.all(entry.id)).map(record => [record.entity.key, record])));
   }
   const onePerCustomer = new Set(entries.filter(entry => entry.collection.identity?.onePerCustomer).map(entry => entry.id));
-  const records = entries.flatMap(entry => [...(byEntry.get(entry.id)?.values() ?? [])].map(record => identityRecord(entry.id, record)));
+  const records = entries.flatMap(entry =>
+    [...(byEntry.get(entry.id)?.values() ?? [])].map(record => identityRecord(entry.id, record)),
+  );
   const { clusters } = resolveIdentity(records, onePerCustomer);
   const fieldOf = survivingField(catalog, byEntry);
   await index.replace(clusters.map(cluster => indexed(cluster, fieldOf)));

@@ -31,7 +31,10 @@ export function operationsIn(request: FastifyRequest, maxBatch: number): { opera
 /** The best media type that the client accepts; undefined when it accepts none of ours. */
 export function negotiate(accept: string | undefined): MediaType | undefined {
   if (accept === undefined || accept.trim() === "") return "application/json";
-  const ranges = accept.split(",").map(rangeOf).filter(range => range.quality > 0);
+  const ranges = accept
+    .split(",")
+    .map(rangeOf)
+    .filter(range => range.quality > 0);
   ranges.sort((a, b) => b.quality - a.quality);
   for (const { type } of ranges) {
     if (type === "application/graphql-response+json") return type;
@@ -59,7 +62,7 @@ function fromQuery(parameters: Record<string, unknown>): GraphQLRequest {
 function parsed(value: unknown, name: string): unknown {
   if (value === undefined || value === "") return undefined;
   try {
-    return JSON.parse(String(value));
+    return typeof value === "string" ? JSON.parse(value) : value;
   } catch (cause) {
     throw new BadRequest(`${name} must be JSON: ${(cause as Error).message}`);
   }
@@ -78,7 +81,8 @@ function checked({ query, variables, operationName, extensions }: Record<string,
   };
 }
 
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 const isText = (value: unknown): value is string => typeof value === "string";
 const isAbsentOr = <T>(value: unknown, is: (value: unknown) => value is T): value is T | null | undefined =>
   value === undefined || value === null || is(value);

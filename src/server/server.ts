@@ -38,11 +38,19 @@ export function createServer(options: ServerOptions): FastifyInstance {
   });
   app.addHook("onResponse", async (request, reply) => {
     const { method, routeOptions, id } = request;
-    const line = { method, route: routeOptions.url ?? "(none)", status: reply.statusCode, ms: Math.round(reply.elapsedTime), requestId: id };
+    const line = {
+      method,
+      route: routeOptions.url ?? "(none)",
+      status: reply.statusCode,
+      ms: Math.round(reply.elapsedTime),
+      requestId: id,
+    };
     options.logger.info(line, "request");
   });
   app.setErrorHandler((error, request, reply) => sendFailure(error, request, reply, options.logger));
-  app.setNotFoundHandler((request, reply) => reply.code(404).send(failure("REQUEST_INVALID", "nothing here; the graph is at /graphql", request.id)));
+  app.setNotFoundHandler((request, reply) =>
+    reply.code(404).send(failure("REQUEST_INVALID", "nothing here; the graph is at /graphql", request.id)),
+  );
   app.route({ method: ["GET", "POST"], url: "/graphql", handler: (request, reply) => answer(options, request, reply) });
   app.get("/healthz", () => ({ status: "ok" }));
   app.get("/readyz", async (_request, reply) => {
@@ -58,13 +66,19 @@ const safeId = (header: string | string[] | undefined): string | undefined =>
   typeof header === "string" && /^[\w.:-]{1,100}$/.test(header) ? header : undefined;
 
 async function answer(options: ServerOptions, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-  if (isCrossSite(request.headers)) throw new BadRequest("this request comes from another site; send the header X-Tributary-Preflight: 1 to make it", 403);
+  if (isCrossSite(request.headers))
+    throw new BadRequest("this request comes from another site; send the header X-Tributary-Preflight: 1 to make it", 403);
   const mediaType = negotiate(request.headers.accept);
-  if (mediaType === undefined) throw new BadRequest("the answer comes as application/graphql-response+json or application/json", 406);
+  if (mediaType === undefined)
+    throw new BadRequest("the answer comes as application/graphql-response+json or application/json", 406);
   const { operations, isBatch } = operationsIn(request, options.engine.limits.maxBatch);
   const clientGone = new AbortController();
   reply.raw.once("close", () => clientGone.abort());
-  const context = beginRequest(options.gateway, { requestId: request.id, deadlineMs: deadlineOf(options, request), clientGone: clientGone.signal });
+  const context = beginRequest(options.gateway, {
+    requestId: request.id,
+    deadlineMs: deadlineOf(options, request),
+    clientGone: clientGone.signal,
+  });
   try {
     const results = await Promise.all(operations.map(operation => options.engine.execute(operation, context)));
     reply.header("content-type", `${mediaType}; charset=utf-8`).code(statusOf(results, mediaType));
@@ -85,11 +99,14 @@ function deadlineOf({ deadlineMs }: ServerOptions, request: FastifyRequest): num
   const header = request.headers[deadlineHeader];
   if (header === undefined) return deadlineMs;
   const wanted = Number(header);
-  if (!Number.isInteger(wanted) || wanted < 1) throw new BadRequest(`${deadlineHeader} must be a whole number of ms greater than zero`);
+  if (!Number.isInteger(wanted) || wanted < 1)
+    throw new BadRequest(`${deadlineHeader} must be a whole number of ms greater than zero`);
   return Math.min(wanted, deadlineMs);
 }
 
-const failure = (code: string, message: string, requestId: string) => ({ errors: [{ message, extensions: { code, retryable: false, requestId } }] });
+const failure = (code: string, message: string, requestId: string) => ({
+  errors: [{ message, extensions: { code, retryable: false, requestId } }],
+});
 
 /** A failure before any GraphQL: the answer has the same form, and says no more than it should. */
 function sendFailure(thrown: unknown, request: FastifyRequest, reply: FastifyReply, logger: Logger): FastifyReply {
@@ -100,7 +117,8 @@ function sendFailure(thrown: unknown, request: FastifyRequest, reply: FastifyRep
   }
   const error = asError(thrown);
   const status = "statusCode" in error && typeof error.statusCode === "number" ? error.statusCode : 500;
-  if (status === 413) return reply.code(413).send(failure("LIMIT_BODY_SIZE", "the request is too large: send a smaller one", request.id));
+  if (status === 413)
+    return reply.code(413).send(failure("LIMIT_BODY_SIZE", "the request is too large: send a smaller one", request.id));
   if (status < 500) return reply.code(status).send(failure("REQUEST_INVALID", error.message, request.id));
   logger.error({ requestId: request.id, err: error }, "a request failed inside");
   return reply.code(500).send(failure("INTERNAL", `Internal error; the log has it under request ${request.id}`, request.id));

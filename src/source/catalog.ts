@@ -37,5 +37,8 @@ export function createCatalog(sources: readonly Source[]): Catalog {
 }
 
 function unknownCollection(id: string, entries: readonly CatalogEntry[]): never {
-  throw new RequestError("SOURCE_UNKNOWN", `there is no collection ${id}; there are ${entries.map(entry => entry.id).join(", ")}`);
+  throw new RequestError(
+    "SOURCE_UNKNOWN",
+    `there is no collection ${id}; there are ${entries.map(entry => entry.id).join(", ")}`,
+  );
 }

@@ -95,7 +95,11 @@ export interface Freshness {
 }
 
 /** A record type with every optional part made required, so that a rule's need can be held against it. */
-export type Complete<R> = R extends readonly unknown[] | bigint ? R : R extends object ? { readonly [K in keyof R]-?: Complete<R[K]> } : R;
+export type Complete<R> = R extends readonly unknown[] | bigint
+  ? R
+  : R extends object
+    ? { readonly [K in keyof R]-?: Complete<R[K]> }
+    : R;
 
 /** Canonical field → rule; every field must be there and its rule must yield the field's type. */
 export type Mapping<R, N extends EntityName> = {
@@ -134,4 +138,5 @@ export interface Collection {
 }
 
 /** Declares one kind of record of a source; the mapping is checked against contract and entity by the compiler. */
-export const collection = <const N extends EntityName, R>(spec: CollectionSpec<N, R>): Collection => Object.freeze(spec) as Collection;
+export const collection = <const N extends EntityName, R>(spec: CollectionSpec<N, R>): Collection =>
+  Object.freeze(spec) as Collection;

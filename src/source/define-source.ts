@@ -78,7 +78,8 @@ function checkCollection(spec: SourceSpec, name: string, collection: Collection)
   const fields = Object.keys(canonical[collection.canonical]);
   const missing = fields.filter(field => !(field in collection.map));
   const unknown = Object.keys(collection.map).filter(field => !fields.includes(field));
-  if (missing.length > 0) refuse(place, `no rule for the canonical fields ${missing.join(", ")}; use literal(null) for what the source lacks`);
+  if (missing.length > 0)
+    refuse(place, `no rule for the canonical fields ${missing.join(", ")}; use literal(null) for what the source lacks`);
   if (unknown.length > 0) refuse(place, `${collection.canonical} has no fields ${unknown.join(", ")}`);
   if (collection.list.pages.maxPageSize < 1) refuse(place, "maxPageSize must be at least 1");
   if (collection.canonical === "Customer") checkCustomer(place, collection);
@@ -94,5 +95,6 @@ function checkCustomer(place: string, collection: Collection): void {
 function checkOwned(spec: SourceSpec, place: string, collection: Collection): void {
   const owner = collection.owner === undefined ? undefined : spec.collections[collection.owner];
   if (owner?.canonical !== "Customer") refuse(place, "owner must name a collection of customers in this source");
-  if (collection.related === undefined) refuse(place, "a collection with an owner states how an owner's records are read: related");
+  if (collection.related === undefined)
+    refuse(place, "a collection with an owner states how an owner's records are read: related");
 }

@@ -132,9 +132,11 @@ export const majorUnits = <A extends string, C extends string>(
   unit: "ISO 4217 major unit",
 });
 /** Whole seconds since 1970-01-01T00:00:00Z, years 0001 to 9999. */
-export const epochSeconds = <P extends string>(path: P) => one<P, Instant, Numeric>("epochSeconds", path, { unit: "s since 1970-01-01T00:00:00Z" });
+export const epochSeconds = <P extends string>(path: P) =>
+  one<P, Instant, Numeric>("epochSeconds", path, { unit: "s since 1970-01-01T00:00:00Z" });
 /** Whole milliseconds since 1970-01-01T00:00:00Z, years 0001 to 9999. */
-export const epochMillis = <P extends string>(path: P) => one<P, Instant, Numeric>("epochMillis", path, { unit: "ms since 1970-01-01T00:00:00Z" });
+export const epochMillis = <P extends string>(path: P) =>
+  one<P, Instant, Numeric>("epochMillis", path, { unit: "ms since 1970-01-01T00:00:00Z" });
 /** A date-time with `Z` or an offset (RFC 3339) to UTC; digits past the millisecond are cut; second 60 is an issue. */
 export const rfc3339 = <P extends string>(path: P) => one<P, Instant, Text>("rfc3339", path, { unit: "RFC 3339" });
 /** A calendar date `YYYY-MM-DD` that exists. */

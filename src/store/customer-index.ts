@@ -44,15 +44,24 @@ export class CustomerIndex {
       await inside.query("DELETE FROM customer");
       await inside.query("DELETE FROM member");
       await inside.query("DELETE FROM clue");
-      await insertAll(inside, "customer (id, country, status, created_at)", "id text, country text, status text, created_at text", customers.map(
-        ({ id, country, status, createdAt }) => ({ id, country, status, created_at: createdAt }),
-      ));
-      await insertAll(inside, "member (collection, key, customer_id)", "collection text, key text, customer_id text", customers.flatMap(
-        ({ id, members }) => members.map(({ collection, key }) => ({ collection, key, customer_id: id })),
-      ));
-      await insertAll(inside, "clue (space, value, customer_id)", "space text, value text, customer_id text", customers.flatMap(
-        ({ id, clues }) => clues.map(({ space, value }) => ({ space, value, customer_id: id })),
-      ));
+      await insertAll(
+        inside,
+        "customer (id, country, status, created_at)",
+        "id text, country text, status text, created_at text",
+        customers.map(({ id, country, status, createdAt }) => ({ id, country, status, created_at: createdAt })),
+      );
+      await insertAll(
+        inside,
+        "member (collection, key, customer_id)",
+        "collection text, key text, customer_id text",
+        customers.flatMap(({ id, members }) => members.map(({ collection, key }) => ({ collection, key, customer_id: id }))),
+      );
+      await insertAll(
+        inside,
+        "clue (space, value, customer_id)",
+        "space text, value text, customer_id text",
+        customers.flatMap(({ id, clues }) => clues.map(({ space, value }) => ({ space, value, customer_id: id }))),
+      );
       await inside.query(redirectRetired);
       await inside.query("DELETE FROM redirect WHERE retired_id IN (SELECT id FROM customer)");
     });
@@ -73,7 +82,10 @@ export class CustomerIndex {
   /** The customers with a key in a source: of one of its collections, or an explicit key that one of its records carries. */
   async findByKey(source: string, key: string): Promise<readonly string[]> {
     return this.#cached(`key ${source} ${key}`, () =>
-      this.#ids("SELECT DISTINCT customer_id AS id FROM member WHERE key = $1 AND starts_with(collection, $2) ORDER BY 1", [key, `${source}.`]),
+      this.#ids("SELECT DISTINCT customer_id AS id FROM member WHERE key = $1 AND starts_with(collection, $2) ORDER BY 1", [
+        key,
+        `${source}.`,
+      ]),
     );
   }
 
@@ -110,10 +122,11 @@ export class CustomerIndex {
   /** Canonical ids after `after`, in their order, `limit` at most. */
   async page(filter: CustomerFilter, after: string | null, limit: number): Promise<readonly string[]> {
     return this.#cached(`page ${JSON.stringify([filter.country, filter.status, filter.source, after, limit])}`, () =>
-      this.#ids(
-        `SELECT id FROM customer WHERE ${matchesFilter} AND ($4::text IS NULL OR id > $4) ORDER BY id LIMIT $5`,
-        [...filterParameters(filter), after, limit],
-      ),
+      this.#ids(`SELECT id FROM customer WHERE ${matchesFilter} AND ($4::text IS NULL OR id > $4) ORDER BY id LIMIT $5`, [
+        ...filterParameters(filter),
+        after,
+        limit,
+      ]),
     );
   }
 
@@ -145,7 +158,11 @@ const matchesFilter = `
   ($1::text IS NULL OR country = $1) AND ($2::text IS NULL OR status = $2)
   AND ($3::text IS NULL OR EXISTS (SELECT 1 FROM member WHERE customer_id = customer.id AND starts_with(collection, $3)))`;
 
-const filterParameters = (filter: CustomerFilter): (string | null)[] => [filter.country ?? null, filter.status ?? null, filter.source ?? null];
+const filterParameters = (filter: CustomerFilter): (string | null)[] => [
+  filter.country ?? null,
+  filter.status ?? null,
+  filter.source ?? null,
+];
 
 const redirectRetired = `
   INSERT INTO redirect (retired_id, customer_id)
@@ -159,6 +176,9 @@ async function insertAll(inside: Pick<Database, "query">, into: string, columns:
   const BATCH = 20_000;
   for (let start = 0; start < rows.length; start += BATCH) {
     const batch = JSON.stringify(rows.slice(start, start + BATCH));
-    await inside.query(`INSERT INTO ${into} SELECT * FROM jsonb_to_recordset($1::jsonb) AS item(${columns}) ON CONFLICT DO NOTHING`, [batch]);
+    await inside.query(
+      `INSERT INTO ${into} SELECT * FROM jsonb_to_recordset($1::jsonb) AS item(${columns}) ON CONFLICT DO NOTHING`,
+      [batch],
+    );
   }
 }

@@ -20,7 +20,9 @@ export async function openDatabase(directory: string | null): Promise<Database> 
     await migrate(engine);
     return wrap(engine);
   } catch (cause) {
-    throw new StoreError("STORE_UNAVAILABLE", `cannot open the store in ${directory ?? "memory"}: ${asError(cause).message}`, { cause });
+    throw new StoreError("STORE_UNAVAILABLE", `cannot open the store in ${directory ?? "memory"}: ${asError(cause).message}`, {
+      cause,
+    });
   }
 }
 

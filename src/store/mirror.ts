@@ -37,7 +37,10 @@ export class Mirror {
 
   /** Every record of a collection, by key. */
   async all(collection: string): Promise<readonly MirrorRecord[]> {
-    const rows = await this.#database.query<Row>("SELECT key, entity, issues, clues, fetched_at_ms FROM mirror WHERE collection = $1 ORDER BY key", [collection]);
+    const rows = await this.#database.query<Row>(
+      "SELECT key, entity, issues, clues, fetched_at_ms FROM mirror WHERE collection = $1 ORDER BY key",
+      [collection],
+    );
     return rows.map(recordOf);
   }
 
@@ -57,7 +60,10 @@ export class Mirror {
   /** After a listing was read to its end: notes it, and drops what it no longer had. Returns how many records were dropped. */
   async completeFill(collection: string, startedAtMs: number, completedAtMs: number): Promise<number> {
     return this.#database.transaction(async inside => {
-      const gone = await inside.query("DELETE FROM mirror WHERE collection = $1 AND fetched_at_ms < $2 RETURNING key", [collection, startedAtMs]);
+      const gone = await inside.query("DELETE FROM mirror WHERE collection = $1 AND fetched_at_ms < $2 RETURNING key", [
+        collection,
+        startedAtMs,
+      ]);
       await inside.query(
         `INSERT INTO fill SELECT $1, $2, count(*) FROM mirror WHERE collection = $1
          ON CONFLICT (collection) DO UPDATE SET completed_at_ms = excluded.completed_at_ms, records = excluded.records`,
@@ -69,7 +75,9 @@ export class Mirror {
 
   /** Collection → when it was last read to its end, in ms since the epoch. */
   async fills(): Promise<ReadonlyMap<string, number>> {
-    const rows = await this.#database.query<{ collection: string; completed_at_ms: string | number }>("SELECT collection, completed_at_ms FROM fill");
+    const rows = await this.#database.query<{ collection: string; completed_at_ms: string | number }>(
+      "SELECT collection, completed_at_ms FROM fill",
+    );
     return new Map(rows.map(row => [row.collection, Number(row.completed_at_ms)]));
   }
 }
@@ -82,4 +90,6 @@ const recordOf = (row: Row): MirrorRecord => ({
 });
 
 /** One statement may not write a row twice: of the same key the last one counts. */
-const latestPerKey = (records: readonly MirrorRecord[]): MirrorRecord[] => [...new Map(records.map(record => [record.entity.key, record])).values()];
+const latestPerKey = (records: readonly MirrorRecord[]): MirrorRecord[] => [
+  ...new Map(records.map(record => [record.entity.key, record])).values(),
+];

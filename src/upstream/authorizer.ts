@@ -65,13 +65,19 @@ class ClientCredentials implements Authorizer {
     const server = { issuer: this.#baseUrl, token_endpoint: `${this.#baseUrl}${this.#auth.tokenPath}` };
     const client = { client_id: this.#secrets.read(this.#auth.clientId) };
     const parameters = this.#auth.scope === undefined ? {} : { scope: this.#auth.scope };
-    const options = { [oauth.allowInsecureRequests]: server.issuer.startsWith("http:"), signal: AbortSignal.timeout(TOKEN_TIMEOUT_MS) };
+    const options = {
+      [oauth.allowInsecureRequests]: server.issuer.startsWith("http:"),
+      signal: AbortSignal.timeout(TOKEN_TIMEOUT_MS),
+    };
     try {
       const secret = oauth.ClientSecretPost(this.#secrets.read(this.#auth.clientSecret));
       const answer = await oauth.clientCredentialsGrantRequest(server, client, secret, parameters, options);
       const token = await oauth.processClientCredentialsResponse(server, client, answer);
       const lifeMs = (token.expires_in ?? 300) * 1000;
-      this.#token = { value: token.access_token, renewAtMs: this.#clock.nowMs() + Math.max(lifeMs / 2, lifeMs - EXPIRY_MARGIN_MS) };
+      this.#token = {
+        value: token.access_token,
+        renewAtMs: this.#clock.nowMs() + Math.max(lifeMs / 2, lifeMs - EXPIRY_MARGIN_MS),
+      };
       return token.access_token;
     } catch (cause) {
       throw tokenError(cause);
@@ -86,7 +92,10 @@ function tokenError(cause: unknown): UpstreamError {
   const details = status === undefined ? {} : { httpStatus: status };
   return refused
     ? new UpstreamError("UPSTREAM_AUTH", `the token endpoint refused the credentials with ${status}`, { details })
-    : new UpstreamError("UPSTREAM_CONNECTION", "the token endpoint gave no token", { details, cause: new Error(asError(cause).name) });
+    : new UpstreamError("UPSTREAM_CONNECTION", "the token endpoint gave no token", {
+        details,
+        cause: new Error(asError(cause).name),
+      });
 }
 
 const statusIn = (thrown: unknown): number | undefined => {

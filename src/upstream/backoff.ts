@@ -11,7 +11,8 @@ export interface BackoffPolicy {
 export const defaultBackoff: BackoffPolicy = { baseMs: 200, capMs: 5_000, maxAttempts: 3 };
 
 /** The longest wait, in ms, before the attempt after the given one (1 is the first). */
-export const ceilingMs = (policy: BackoffPolicy, attempt: number): number => Math.min(policy.capMs, policy.baseMs * 2 ** (attempt - 1));
+export const ceilingMs = (policy: BackoffPolicy, attempt: number): number =>
+  Math.min(policy.capMs, policy.baseMs * 2 ** (attempt - 1));
 
 /** A random wait in ms between zero and the ceiling. */
 export const delayMs = (policy: BackoffPolicy, attempt: number, random: Random): number =>

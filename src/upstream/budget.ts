@@ -41,7 +41,9 @@ export class Budget {
 
   constructor(limits: readonly Limit[], options: { clock: Clock }) {
     this.#clock = options.clock;
-    this.#gates = limits.map(limit => (limit.type === "window" ? new WindowGate(limit) : new CostGate(limit.capacity, limit.restorePerSecond)));
+    this.#gates = limits.map(limit =>
+      limit.type === "window" ? new WindowGate(limit) : new CostGate(limit.capacity, limit.restorePerSecond),
+    );
   }
 
   /** Waits, in order of priority, until every limit has room; throws the signal's reason when the asker leaves first. */
@@ -93,7 +95,9 @@ interface Gate {
 function takeFrom(limiter: Bottleneck, weight: number, context: CallContext): Promise<void> {
   context.signal.throwIfAborted();
   if (limiter.counts().QUEUED >= MAX_QUEUED) {
-    throw new UpstreamError("UPSTREAM_THROTTLED", `${MAX_QUEUED} requests wait for this source already`, { details: { retryAfterMs: 1_000 } });
+    throw new UpstreamError("UPSTREAM_THROTTLED", `${MAX_QUEUED} requests wait for this source already`, {
+      details: { retryAfterMs: 1_000 },
+    });
   }
   return new Promise((resolve, reject) => {
     const leave = () => reject(context.signal.reason as Error);
@@ -128,7 +132,14 @@ class WindowGate implements Gate {
     const left = await Promise.all([...this.#limiters.values()].map(limiter => limiter.currentReservoir()));
     const queued = [...this.#limiters.values()].reduce((sum, limiter) => sum + limiter.counts().QUEUED, 0);
     const least = Math.min(requests, ...left.map(units => units ?? requests));
-    return { name: per === "account" ? "account" : "per operation", unit: "requests", allowed: requests, left: least, queued, windowMs };
+    return {
+      name: per === "account" ? "account" : "per operation",
+      unit: "requests",
+      allowed: requests,
+      left: least,
+      queued,
+      windowMs,
+    };
   }
 
   async close(): Promise<void> {

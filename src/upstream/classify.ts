@@ -34,7 +34,16 @@ function statusError(response: WireResponse, failures: Failures, details: ErrorD
   });
 }
 
-function codeOf(status: number): "UPSTREAM_AUTH" | "UPSTREAM_FORBIDDEN" | "UPSTREAM_NOT_FOUND" | "UPSTREAM_THROTTLED" | "UPSTREAM_TIMEOUT" | "UPSTREAM_UNAVAILABLE" | "UPSTREAM_REJECTED" {
+function codeOf(
+  status: number,
+):
+  | "UPSTREAM_AUTH"
+  | "UPSTREAM_FORBIDDEN"
+  | "UPSTREAM_NOT_FOUND"
+  | "UPSTREAM_THROTTLED"
+  | "UPSTREAM_TIMEOUT"
+  | "UPSTREAM_UNAVAILABLE"
+  | "UPSTREAM_REJECTED" {
   if (status === 401) return "UPSTREAM_AUTH";
   if (status === 403) return "UPSTREAM_FORBIDDEN";
   if (status === 404 || status === 410) return "UPSTREAM_NOT_FOUND";

@@ -38,7 +38,11 @@ export function decode(entry: CatalogEntry, record: unknown): Decoded {
 
 function contractError(entry: CatalogEntry, breaks: readonly string[]): ContractError {
   const shown = breaks.slice(0, 5).join("; ");
-  return new ContractError("UPSTREAM_CONTRACT", `${entry.source.title}: a record of ${entry.name} breaks its contract at ${shown}`, {
-    details: { source: entry.source.name, collection: entry.name, breaks },
-  });
+  return new ContractError(
+    "UPSTREAM_CONTRACT",
+    `${entry.source.title}: a record of ${entry.name} breaks its contract at ${shown}`,
+    {
+      details: { source: entry.source.name, collection: entry.name, breaks },
+    },
+  );
 }

@@ -71,7 +71,9 @@ export function nextCursor(pages: Pagination, body: Json, records: readonly Json
     case "keyset":
       return valueAt(body, pages.more) === true ? (keyText(valueAt(records.at(-1), pages.key)) ?? null) : null;
     case "relay":
-      return valueAt(body, `${pages.pageInfo}.hasNextPage`) === true ? (keyText(valueAt(body, `${pages.pageInfo}.endCursor`)) ?? null) : null;
+      return valueAt(body, `${pages.pageInfo}.hasNextPage`) === true
+        ? (keyText(valueAt(body, `${pages.pageInfo}.endCursor`)) ?? null)
+        : null;
   }
 }
 
@@ -102,6 +104,8 @@ class ListingGuard {
   }
 
   #stop(guard: string): UpstreamError {
-    return new UpstreamError("UPSTREAM_LISTING", `${this.#place.source} ${this.#place.operation}: ${guard}`, { details: this.#place });
+    return new UpstreamError("UPSTREAM_LISTING", `${this.#place.source} ${this.#place.operation}: ${guard}`, {
+      details: this.#place,
+    });
   }
 }

@@ -18,7 +18,12 @@ export interface Fetched extends Decoded {
 export type Outcomes<T> = ReadonlyMap<string, T | Error>;
 
 /** Reads records by their keys: as many requests as the declaration needs, failures kept to the keys that they concern. */
-export async function lookupRecords(upstream: Upstream, entry: CatalogEntry, keys: readonly string[], context: CallContext): Promise<Outcomes<Fetched | null>> {
+export async function lookupRecords(
+  upstream: Upstream,
+  entry: CatalogEntry,
+  keys: readonly string[],
+  context: CallContext,
+): Promise<Outcomes<Fetched | null>> {
   const { lookup } = entry.collection;
   if (lookup === undefined) throw new UpstreamError("UPSTREAM_REJECTED", `${entry.id} has no lookup by key`);
   const parts =
@@ -28,7 +33,13 @@ export async function lookupRecords(upstream: Upstream, entry: CatalogEntry, key
   return new Map((await Promise.all(parts)).flatMap(part => [...part]));
 }
 
-async function lookupEach(upstream: Upstream, entry: CatalogEntry, lookup: EachLookup, key: string, context: CallContext): Promise<Outcomes<Fetched | null>> {
+async function lookupEach(
+  upstream: Upstream,
+  entry: CatalogEntry,
+  lookup: EachLookup,
+  key: string,
+  context: CallContext,
+): Promise<Outcomes<Fetched | null>> {
   try {
     const response = await upstream.send(lookup.request(key), context);
     if (response.problems[0]) throw response.problems[0];
@@ -80,7 +91,11 @@ export async function* relatedPages(
 ): AsyncGenerator<{ readonly records: readonly Fetched[]; readonly next: string | null }> {
   const walk = { request: related.request(ownerKey), items: related.items, pages: related.pages, pageSize: options.pageSize };
   try {
-    for await (const page of readPages(upstream, options.from === undefined ? walk : { ...walk, from: options.from }, options.context)) {
+    for await (const page of readPages(
+      upstream,
+      options.from === undefined ? walk : { ...walk, from: options.from },
+      options.context,
+    )) {
       const fetchedAtMs = page.response.receivedAtMs;
       yield { records: page.records.map(record => ({ ...decode(entry, record), fetchedAtMs })), next: page.next };
     }
@@ -138,7 +153,11 @@ const absentIn = (response: UpstreamResponse, entry: CatalogEntry): Error | null
   response.problems[0] === undefined ? null : placed(withAttempts(response.problems[0], response), entry);
 
 const withAttempts = (error: UpstreamError, response: UpstreamResponse): UpstreamError =>
-  new UpstreamError(error.code, error.message, { details: { ...error.details, attempts: response.attempts }, cause: error.cause, retryable: error.retryable });
+  new UpstreamError(error.code, error.message, {
+    details: { ...error.details, attempts: response.attempts },
+    cause: error.cause,
+    retryable: error.retryable,
+  });
 
 /** An error together with the collection it happened in. */
 function placed(thrown: unknown, entry: CatalogEntry): Error {

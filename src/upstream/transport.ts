@@ -50,7 +50,8 @@ export function createTransport(baseUrl: string, client: Client): Transport {
 function targetOf(baseUrl: string, request: UpstreamRequest): URL {
   const base = new URL(baseUrl);
   const target = new URL(base.href.replace(/\/$/, "") + request.path);
-  if (target.origin !== base.origin) throw new UpstreamError("UPSTREAM_REJECTED", `${request.operation} leads away from the declared host`);
+  if (target.origin !== base.origin)
+    throw new UpstreamError("UPSTREAM_REJECTED", `${request.operation} leads away from the declared host`);
   for (const [name, value] of definedEntries(request.query)) target.searchParams.set(name, value);
   return target;
 }
@@ -94,6 +95,8 @@ async function readBounded(body: AsyncIterable<Buffer> & { destroy(): unknown },
 
 function plainHeaders(headers: Readonly<Record<string, string | string[] | undefined>>): Record<string, string> {
   return Object.fromEntries(
-    Object.entries(headers).flatMap(([name, value]) => (value === undefined ? [] : [[name, Array.isArray(value) ? value.join(", ") : value]])),
+    Object.entries(headers).flatMap(([name, value]) =>
+      value === undefined ? [] : [[name, Array.isArray(value) ? value.join(", ") : value]],
+    ),
   );
 }

@@ -1,4 +1,4 @@
-import { asError, type ErrorDetails, TributaryError, UpstreamError } from "../core/errors.ts";
+import { asError, TributaryError, UpstreamError } from "../core/errors.ts";
 import { type Json, numberText, valueAt } from "../core/json.ts";
 import type { Clock, Logger, Random, Secrets } from "../core/ports.ts";
 import type { Source } from "../source/define-source.ts";
@@ -164,8 +164,15 @@ export class Upstream {
       this.#throttled++;
       this.#budget.pauseUntil(nowMs + (error.details.retryAfterMs ?? 0));
     }
-    if (error.code !== "UPSTREAM_CANCELLED" && error.code !== "UPSTREAM_NOT_FOUND") this.#lastFailure = { atMs: nowMs, code: error.code };
-    const fields = { source: this.source.name, operation: request.operation, code: error.code, attempt, requestId: context.requestId };
+    if (error.code !== "UPSTREAM_CANCELLED" && error.code !== "UPSTREAM_NOT_FOUND")
+      this.#lastFailure = { atMs: nowMs, code: error.code };
+    const fields = {
+      source: this.source.name,
+      operation: request.operation,
+      code: error.code,
+      attempt,
+      requestId: context.requestId,
+    };
     this.#options.logger.warn({ ...fields, httpStatus: error.details.httpStatus }, "upstream attempt failed");
   }
 
@@ -203,7 +210,13 @@ export class Upstream {
 }
 
 /** Failures that speak of the source's health; a refusal of one request does not. */
-const sickCodes = new Set(["UPSTREAM_UNAVAILABLE", "UPSTREAM_TIMEOUT", "UPSTREAM_CONNECTION", "UPSTREAM_MALFORMED", "UPSTREAM_EMPTY"]);
+const sickCodes = new Set([
+  "UPSTREAM_UNAVAILABLE",
+  "UPSTREAM_TIMEOUT",
+  "UPSTREAM_CONNECTION",
+  "UPSTREAM_MALFORMED",
+  "UPSTREAM_EMPTY",
+]);
 /** Ends that say nothing about the source: the asker left, or gave it too little time. */
 const neutralCodes = new Set(["UPSTREAM_CANCELLED", "UPSTREAM_DEADLINE"]);
 const neverAgain = new Set(["UPSTREAM_BREAKER_OPEN", ...neutralCodes]);

@@ -48,7 +48,13 @@ describe.each(cases)("a source that %s", (_name, fault, code, retryable) => {
       }
       expect(errors).toHaveLength(1);
       expect(errors[0]?.path).toEqual(["customer", fieldOf[source]]);
-      expect(errors[0]?.extensions).toMatchObject({ code, source, retryable, requestId: expect.any(String), attempts: expect.any(Number) });
+      expect(errors[0]?.extensions).toMatchObject({
+        code,
+        source,
+        retryable,
+        requestId: expect.any(String),
+        attempts: expect.any(Number),
+      });
       if (retryable) expect(errors[0]?.extensions["retryAfterMs"]).toBeGreaterThan(0);
     });
   });
@@ -100,22 +106,39 @@ describe("other failures", () => {
   });
 
   it("a field that the source renamed is a contract error that names it", async () => {
-    await world.fault({ source: "stripe", kind: "drift", match: "/v1/invoices", change: { rename: { from: "total", to: "amount_total" } } });
+    await world.fault({
+      source: "stripe",
+      kind: "drift",
+      match: "/v1/invoices",
+      change: { rename: { from: "total", to: "amount_total" } },
+    });
     world.product.gateway.clear();
     const { data, errors } = await world.ask(query);
     expect(data.customer.invoices).toBeNull();
-    expect(errors).toMatchObject([{ message: expect.stringContaining("total"), extensions: { code: "UPSTREAM_CONTRACT", source: "stripe", collection: "invoices" } }]);
+    expect(errors).toMatchObject([
+      {
+        message: expect.stringContaining("total"),
+        extensions: { code: "UPSTREAM_CONTRACT", source: "stripe", collection: "invoices" },
+      },
+    ]);
   });
 
   it("a client that goes away cancels the upstream work", async () => {
     await world.fault({ source: "stripe", kind: "stall" });
     world.product.gateway.clear();
     const gone = new AbortController();
-    const request = fetch(world.url, { method: "POST", signal: gone.signal, headers: { "content-type": "application/json" }, body: JSON.stringify({ query }) });
+    const request = fetch(world.url, {
+      method: "POST",
+      signal: gone.signal,
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ query }),
+    });
     await waitFor(async () => (await world.calls())["zendesk"]! > 0);
     gone.abort();
     await expect(request).rejects.toThrow();
-    await waitFor(async () => world.lines.some(line => line.fields["source"] === "stripe" && line.fields["code"] === "UPSTREAM_CANCELLED"));
+    await waitFor(async () =>
+      world.lines.some(line => line.fields["source"] === "stripe" && line.fields["code"] === "UPSTREAM_CANCELLED"),
+    );
   });
 
   it("a source that is down at start: starts, says so, and recovers by itself", async () => {
@@ -123,10 +146,14 @@ describe("other failures", () => {
     try {
       await own.fault({ source: "hubspot", kind: "status", status: 503 });
       const results = await own.product.refresher.start();
-      expect(results.filter(result => !result.isComplete)).toMatchObject([{ collection: "hubspot.contacts", error: { code: "UPSTREAM_UNAVAILABLE" } }]);
+      expect(results.filter(result => !result.isComplete)).toMatchObject([
+        { collection: "hubspot.contacts", error: { code: "UPSTREAM_UNAVAILABLE" } },
+      ]);
       const early = await own.ask(`{ customer(id: "4821") { id tickets(last: 1) { subject } } }`);
       expect(early.data.customer.tickets).toHaveLength(1);
-      expect(early.errors).toMatchObject([{ message: expect.stringContaining("hubspot.contacts"), extensions: { code: "INDEX_NOT_READY", retryable: true } }]);
+      expect(early.errors).toMatchObject([
+        { message: expect.stringContaining("hubspot.contacts"), extensions: { code: "INDEX_NOT_READY", retryable: true } },
+      ]);
       await own.heal();
       await waitFor(async () => (await own.product.gateway.unindexed()).length === 0, 20_000);
       expect((await own.ask(`{ customer(id: "4821") { identities { source } } }`)).errors).toEqual([]);
@@ -144,7 +171,9 @@ describe("other failures", () => {
     }
     const secrets = Object.entries(world.environment).filter(([name]) => !name.endsWith("_BASE_URL") && !name.endsWith("_EMAIL"));
     expect(secrets.length).toBeGreaterThan(4);
-    const text = JSON.stringify([world.lines, answers], (_name, value: Loose) => (value instanceof Error ? { message: value.message, stack: value.stack, cause: value.cause } : value));
+    const text = JSON.stringify([world.lines, answers], (_name, value: Loose) =>
+      value instanceof Error ? { message: value.message, stack: value.stack, cause: value.cause } : value,
+    );
     expect(world.lines.length).toBeGreaterThan(20);
     for (const [, secret] of secrets) {
       expect(text).not.toContain(secret);

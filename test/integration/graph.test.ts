@@ -29,19 +29,26 @@ describe("the chapter's own query", () => {
 });
 
 describe("finding a customer", () => {
-  const idOf = async (query: string, variables: object = {}) => (await world.ask(query, variables)).data.customer?.id as string | undefined;
+  const idOf = async (query: string, variables: object = {}) =>
+    (await world.ask(query, variables)).data.customer?.id as string | undefined;
 
   it("takes the canonical id, any source's key, a key in a named source, and an e-mail address", async () => {
     const { data } = await world.ask(`{ customer(id: "4821") { id email identities { source collection key } } }`);
     const { id, email, identities } = data.customer;
     expect(id).toMatch(/^cst_[0-9a-f]{20}$/);
-    expect(new Set(identities.map(({ source }: Loose) => source))).toEqual(new Set(world.product.catalog.sources.map(({ name }) => name)));
+    expect(new Set(identities.map(({ source }: Loose) => source))).toEqual(
+      new Set(world.product.catalog.sources.map(({ name }) => name)),
+    );
     expect(await idOf(`query ($id: ID!) { customer(id: $id) { id } }`, { id })).toBe(id);
     for (const { source, key } of identities) {
       expect(await idOf(`query ($id: ID!) { customer(id: $id) { id } }`, { id: key })).toBe(id);
-      expect(await idOf(`query ($source: String!, $key: ID!) { customer(by: {source: $source, key: $key}) { id } }`, { source, key })).toBe(id);
+      expect(
+        await idOf(`query ($source: String!, $key: ID!) { customer(by: {source: $source, key: $key}) { id } }`, { source, key }),
+      ).toBe(id);
     }
-    const byEmail = await world.ask(`query ($email: String!) { customerByEmail(email: $email) { id } }`, { email: email.toUpperCase() });
+    const byEmail = await world.ask(`query ($email: String!) { customerByEmail(email: $email) { id } }`, {
+      email: email.toUpperCase(),
+    });
     expect(byEmail.data.customerByEmail.id).toBe(id);
     const node = await world.ask(`query ($id: ID!) { node(id: $id) { __typename id } }`, { id });
     expect(node.data.node).toEqual({ __typename: "Customer", id });
@@ -54,7 +61,14 @@ describe("finding a customer", () => {
 
   it("lists the candidates of an ambiguous key", async () => {
     const members = [{ collection: "hubspot.contacts", key: "twin" }];
-    const twin = (id: string) => ({ id, members: id === "cst_a" ? members : [], clues: [{ space: "account_number", value: "twin" }], country: null, status: null, createdAt: null });
+    const twin = (id: string) => ({
+      id,
+      members: id === "cst_a" ? members : [],
+      clues: [{ space: "account_number", value: "twin" }],
+      country: null,
+      status: null,
+      createdAt: null,
+    });
     const other = await startWorld({ customers: 1, isFilled: false });
     await other.product.gateway.index.replace([twin("cst_a"), twin("cst_b")]);
     const { data, errors } = await other.ask(`{ customer(id: "twin") { id } }`);
@@ -84,7 +98,10 @@ describe("finding a customer", () => {
     const both = await world.ask(`{ customer(id: "1", by: {source: "stripe", key: "1"}) { id } }`);
     expect(both.errors[0]?.extensions["code"]).toBe("REQUEST_INVALID");
     const unknown = await world.ask(`{ customer(by: {source: "nowhere", key: "1"}) { id } }`);
-    expect(unknown.errors[0]).toMatchObject({ extensions: { code: "SOURCE_UNKNOWN" }, message: expect.stringContaining("stripe") });
+    expect(unknown.errors[0]).toMatchObject({
+      extensions: { code: "SOURCE_UNKNOWN" },
+      message: expect.stringContaining("stripe"),
+    });
   });
 });
 
@@ -94,7 +111,10 @@ describe("connections", () => {
       const ids: string[] = [];
       let after: string | null = null;
       do {
-        const { data } = await world.ask(`query ($first: Int, $after: String) { customers(first: $first, after: $after) { totalCount nodes { id } pageInfo { hasNextPage endCursor } } }`, { first, after });
+        const { data } = await world.ask(
+          `query ($first: Int, $after: String) { customers(first: $first, after: $after) { totalCount nodes { id } pageInfo { hasNextPage endCursor } } }`,
+          { first, after },
+        );
         ids.push(...data.customers.nodes.map(({ id }: Loose) => id));
         after = data.customers.pageInfo.hasNextPage ? data.customers.pageInfo.endCursor : null;
         if (after === null) expect(data.customers.totalCount).toBe(ids.length);
@@ -107,12 +127,17 @@ describe("connections", () => {
   });
 
   it("visit every invoice and ticket of a customer once", async () => {
-    const all = await world.ask(`{ customer(id: "4821") { invoicesConnection(first: 100) { nodes { id } } ticketsConnection(first: 100) { nodes { id } } } }`);
+    const all = await world.ask(
+      `{ customer(id: "4821") { invoicesConnection(first: 100) { nodes { id } } ticketsConnection(first: 100) { nodes { id } } } }`,
+    );
     for (const name of ["invoicesConnection", "ticketsConnection"]) {
       const ids: string[] = [];
       let after: string | null = null;
       do {
-        const { data, errors } = await world.ask(`query ($after: String) { customer(id: "4821") { ${name}(first: 3, after: $after) { edges { cursor node { id } } pageInfo { hasNextPage endCursor } } } }`, { after });
+        const { data, errors } = await world.ask(
+          `query ($after: String) { customer(id: "4821") { ${name}(first: 3, after: $after) { edges { cursor node { id } } pageInfo { hasNextPage endCursor } } } }`,
+          { after },
+        );
         expect(errors).toEqual([]);
         const page = data.customer[name];
         ids.push(...page.edges.map(({ node }: Loose) => node.id));
@@ -129,34 +154,56 @@ describe("connections", () => {
   });
 
   it("filter by country, status and source", async () => {
-    const { data } = await world.ask(`{ customers(first: 50, filter: {source: "zendesk"}) { nodes { country status identities { source } } } }`);
+    const { data } = await world.ask(
+      `{ customers(first: 50, filter: {source: "zendesk"}) { nodes { country status identities { source } } } }`,
+    );
     expect(data.customers.nodes.length).toBeGreaterThan(0);
     for (const { identities } of data.customers.nodes) expect(identities.map(({ source }: Loose) => source)).toContain("zendesk");
     const country = data.customers.nodes.find((node: Loose) => node.country).country as string;
-    const inCountry = await world.ask(`query ($country: String) { customers(first: 50, filter: {country: $country}) { nodes { country } } }`, { country });
+    const inCountry = await world.ask(
+      `query ($country: String) { customers(first: 50, filter: {country: $country}) { nodes { country } } }`,
+      { country },
+    );
     expect(new Set(inCountry.data.customers.nodes.map((node: Loose) => node.country))).toEqual(new Set([country]));
   });
 
   it("finds an invoice and a ticket by its id", async () => {
-    const { data } = await world.ask(`{ customer(id: "4821") { invoices(last: 1) { id amount } tickets(last: 1) { id subject } } }`);
+    const { data } = await world.ask(
+      `{ customer(id: "4821") { invoices(last: 1) { id amount } tickets(last: 1) { id subject } } }`,
+    );
     const [invoice, ticket] = [data.customer.invoices[0], data.customer.tickets[0]];
-    const found = await world.ask(`query ($invoice: ID!, $ticket: ID!) { invoice: node(id: $invoice) { ... on Invoice { id amount } } ticket: node(id: $ticket) { ... on Ticket { id subject } } }`, { invoice: invoice.id, ticket: ticket.id });
+    const found = await world.ask(
+      `query ($invoice: ID!, $ticket: ID!) { invoice: node(id: $invoice) { ... on Invoice { id amount } } ticket: node(id: $ticket) { ... on Ticket { id subject } } }`,
+      { invoice: invoice.id, ticket: ticket.id },
+    );
     expect(found.data).toEqual({ invoice, ticket });
   });
 });
 
 describe("provenance and usage", () => {
   it("says for each scalar which source, record, field and rule it comes from, and when", async () => {
-    const { data } = await world.ask(`{ customer(id: "4821") { name provenance { field source key sourceField rule fetchedAt } identities { source key } } }`);
+    const { data } = await world.ask(
+      `{ customer(id: "4821") { name provenance { field source key sourceField rule fetchedAt } identities { source key } } }`,
+    );
     const { provenance, identities } = data.customer;
-    expect(provenance.map(({ field }: Loose) => field)).toEqual(["name", "email", "phone", "company", "country", "status", "createdAt"]);
+    expect(provenance.map(({ field }: Loose) => field)).toEqual([
+      "name",
+      "email",
+      "phone",
+      "company",
+      "country",
+      "status",
+      "createdAt",
+    ]);
     const name = provenance[0];
     expect(name).toMatchObject({ source: "hubspot", rule: "fullName", fetchedAt: expect.stringMatching(/Z$/) });
     expect(identities).toContainEqual({ source: name.source, key: name.key });
   });
 
   it("sums a window of days exactly", async () => {
-    const { data } = await world.ask(`{ customer(id: "4821") { usage { day sessions apiCalls } usageSummary(days: 30) { from to activeDays sessions apiCalls lastActiveDay } } }`);
+    const { data } = await world.ask(
+      `{ customer(id: "4821") { usage { day sessions apiCalls } usageSummary(days: 30) { from to activeDays sessions apiCalls lastActiveDay } } }`,
+    );
     const { usage, usageSummary } = data.customer;
     expect(usageSummary.activeDays).toBe(usage.length);
     expect(usageSummary.apiCalls).toBe(String(usage.reduce((sum: bigint, day: Loose) => sum + BigInt(day.apiCalls), 0n)));
@@ -192,7 +239,9 @@ describe("upstream calls", () => {
   it("the same customer asked for twice in one query costs once", async () => {
     world.product.gateway.clear();
     await world.reset();
-    const { data } = await world.ask(`{ a: customer(id: "4821") { name invoices(last: 5) { id } } b: customer(id: "4821") { name invoices(last: 5) { id } } }`);
+    const { data } = await world.ask(
+      `{ a: customer(id: "4821") { name invoices(last: 5) { id } } b: customer(id: "4821") { name invoices(last: 5) { id } } }`,
+    );
     expect(data.a).toEqual(data.b);
     expect(await world.calls()).toMatchObject({ hubspot: 1, stripe: 1 });
   });
@@ -213,7 +262,9 @@ describe("upstream calls", () => {
 describe("sources", () => {
   it("tells health, budget, breaker and last success of each", async () => {
     await world.ask(chapterQuery);
-    const { data } = await world.ask(`{ sources { name health breaker budgets { name unit allowed used left queued windowMs } lastSuccessAt calls collections { name entity indexedAt issues { field code count } } } }`);
+    const { data } = await world.ask(
+      `{ sources { name health breaker budgets { name unit allowed used left queued windowMs } lastSuccessAt calls collections { name entity indexedAt issues { field code count } } } }`,
+    );
     expect(data.sources.map(({ name }: Loose) => name)).toEqual(["hubspot", "product", "stripe", "zendesk"]);
     for (const source of data.sources) {
       expect(source).toMatchObject({ health: "UP", breaker: "CLOSED", lastSuccessAt: expect.any(String) });

@@ -20,7 +20,11 @@ export type Loose = any;
 export interface Answer {
   readonly status: number;
   readonly data: Loose;
-  readonly errors: readonly { readonly message: string; readonly path?: readonly (string | number)[]; readonly extensions: Record<string, unknown> }[];
+  readonly errors: readonly {
+    readonly message: string;
+    readonly path?: readonly (string | number)[];
+    readonly extensions: Record<string, unknown>;
+  }[];
   readonly extensions: Record<string, unknown>;
 }
 
@@ -36,15 +40,34 @@ export interface WorldOptions {
 /** A sandbox and a graph over it, on loopback, with everything kept in memory. */
 export async function startWorld(options: WorldOptions = {}) {
   const imitations = await discoverImitations();
-  const sandbox = await startSandbox({ port: 0, seed: options.seed ?? 1, customers: options.customers ?? 80, quotas: options.quotas ?? true, imitations });
+  const sandbox = await startSandbox({
+    port: 0,
+    seed: options.seed ?? 1,
+    customers: options.customers ?? 80,
+    quotas: options.quotas ?? true,
+    imitations,
+  });
   const environment = { ...sandbox.environment, ...options.environment };
   const lines: Line[] = [];
   const config = readConfig({ ...environment, EXPLORER: "off" });
-  const product: Product = await createProduct({ config, catalog: await discoverSources(), environment, logger: recorder(lines), storeFolder: null });
+  const product: Product = await createProduct({
+    config,
+    catalog: await discoverSources(),
+    environment,
+    logger: recorder(lines),
+    storeFolder: null,
+  });
   if (options.isFilled !== false) await product.refresher.start();
   const readiness = async () => ({ isReady: true });
   const { gateway, engine } = product;
-  const server = createServer({ gateway, engine, logger: recorder(lines), deadlineMs: config.deadlineMs, hasExplorer: false, readiness });
+  const server = createServer({
+    gateway,
+    engine,
+    logger: recorder(lines),
+    deadlineMs: config.deadlineMs,
+    hasExplorer: false,
+    readiness,
+  });
   const address = await server.listen({ host: "127.0.0.1", port: 0 });
   const control = (path: string, method = "GET", body?: object) =>
     fetch(`${sandbox.origin}/__control/${path}`, {
@@ -58,11 +81,14 @@ export async function startWorld(options: WorldOptions = {}) {
     lines,
     url: `${address}/graphql`,
     address,
-    ask: (query: string, variables: object = {}, headers: Record<string, string> = {}) => ask(`${address}/graphql`, query, variables, headers),
+    ask: (query: string, variables: object = {}, headers: Record<string, string> = {}) =>
+      ask(`${address}/graphql`, query, variables, headers),
     /** Requests since the last reset, by source. */
     async calls(): Promise<Record<string, number>> {
       const counts = (await (await control("calls")).json()) as Record<string, Record<string, Record<string, number>>>;
-      return Object.fromEntries(Object.entries(counts).map(([source, routes]) => [source, sum(Object.values(routes).flatMap(Object.values))]));
+      return Object.fromEntries(
+        Object.entries(counts).map(([source, routes]) => [source, sum(Object.values(routes).flatMap(Object.values))]),
+      );
     },
     async rawCalls(): Promise<Record<string, Record<string, Record<string, number>>>> {
       return (await (await control("calls")).json()) as Record<string, Record<string, Record<string, number>>>;
@@ -95,7 +121,8 @@ async function ask(url: string, query: string, variables: object, headers: Recor
 }
 
 function recorder(lines: Line[]): Logger {
-  const write = (level: string) => (fields: object, message: string) => void lines.push({ level, message, fields: { ...fields } });
+  const write = (level: string) => (fields: object, message: string) =>
+    void lines.push({ level, message, fields: { ...fields } });
   return { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
 }
 

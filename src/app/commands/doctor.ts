@@ -32,10 +32,15 @@ export async function doctor(): Promise<void> {
 async function examine(source: Source, entry: CatalogEntry, upstream: Upstream): Promise<{ isWell: boolean; lines: string[] }> {
   const missing = secretVariables(source).filter(name => !process.env[name]);
   const origin = new URL(baseUrlOf(source, process.env)).origin;
-  const lines = [`address: ${origin}${process.env[baseUrlVariable(source)] ? "" : ` (declared; ${baseUrlVariable(source)} replaces it)`}`];
+  const lines = [
+    `address: ${origin}${process.env[baseUrlVariable(source)] ? "" : ` (declared; ${baseUrlVariable(source)} replaces it)`}`,
+  ];
   if (missing.length > 0) return { isWell: false, lines: [...lines, `missing: set ${missing.join(" and ")}`] };
   const problem = await firstPageProblem(entry, upstream);
-  return { isWell: problem === null, lines: [...lines, `secrets: ${secretVariables(source).join(", ")} set`, problem ?? `answers: one page of ${entry.name} read`] };
+  return {
+    isWell: problem === null,
+    lines: [...lines, `secrets: ${secretVariables(source).join(", ")} set`, problem ?? `answers: one page of ${entry.name} read`],
+  };
 }
 
 async function firstPageProblem(entry: CatalogEntry, upstream: Upstream): Promise<string | null> {

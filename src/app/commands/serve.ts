@@ -22,7 +22,12 @@ export async function serveGraph(config: Config, environment: Environment): Prom
   const state = { isStopping: false };
   const readiness = async () => {
     const unindexed = await product.gateway.unindexed();
-    return { isReady: !state.isStopping, unindexed, store: `embedded PostgreSQL in ${config.home}/store`, budgets: "in this process" };
+    return {
+      isReady: !state.isStopping,
+      unindexed,
+      store: `embedded PostgreSQL in ${config.home}/store`,
+      budgets: "in this process",
+    };
   };
   const { deadlineMs, hasExplorer } = config;
   const server = createServer({ gateway: product.gateway, engine: product.engine, logger, deadlineMs, hasExplorer, readiness });
@@ -49,7 +54,9 @@ async function fillFirst(product: Product): Promise<void> {
 }
 
 function printResult({ collection, isComplete, records, error }: FillResult): void {
-  const outcome = isComplete ? `${records} records` : `not readable now (${error?.code}: ${error?.message}); trying again in the background`;
+  const outcome = isComplete
+    ? `${records} records`
+    : `not readable now (${error?.code}: ${error?.message}); trying again in the background`;
   console.log(`  ${collection}: ${outcome}`);
 }
 

@@ -15,7 +15,9 @@ export async function start(): Promise<void> {
   const sandbox = fork(mainFile, ["sandbox"], { stdio: ["ignore", "inherit", "inherit", "ipc"] });
   try {
     const { origin, environment } = await readySandbox(sandbox, config.sandbox.port);
-    console.log(`Sandbox: ${origin} (${config.sandbox.customers} people, seed ${config.sandbox.seed}; break things with ${origin}/__control/faults)`);
+    console.log(
+      `Sandbox: ${origin} (${config.sandbox.customers} people, seed ${config.sandbox.seed}; break things with ${origin}/__control/faults)`,
+    );
     console.log(`Log: ${logFile}`);
     await serveGraph({ ...config, logFile }, { ...process.env, ...environment });
   } finally {
@@ -27,7 +29,10 @@ export async function start(): Promise<void> {
 async function readySandbox(sandbox: ChildProcess, port: number): Promise<SandboxReady> {
   const ended = new AbortController();
   const exit = once(sandbox, "exit", { signal: ended.signal }).then(() => {
-    throw new ConfigError("CONFIG_INVALID", `the sandbox could not start; if port ${port} is in use, stop what uses it, or set SANDBOX_PORT`);
+    throw new ConfigError(
+      "CONFIG_INVALID",
+      `the sandbox could not start; if port ${port} is in use, stop what uses it, or set SANDBOX_PORT`,
+    );
   });
   const [ready] = (await Promise.race([once(sandbox, "message"), exit])) as [SandboxReady];
   exit.catch(() => undefined);

@@ -25,7 +25,11 @@ describe("parseJson", () => {
     fc.assert(
       fc.property(fc.json(), text => {
         const plain: unknown = JSON.parse(text);
-        expect(JSON.stringify(parseJson(text), (_name, value: unknown) => (typeof value === "bigint" || value instanceof ExactNumber ? Number(value) : value))).toBe(JSON.stringify(plain));
+        expect(
+          JSON.stringify(parseJson(text), (_name, value: unknown) =>
+            typeof value === "bigint" || value instanceof ExactNumber ? Number(value) : value,
+          ),
+        ).toBe(JSON.stringify(plain));
       }),
     );
   });

@@ -3,7 +3,12 @@ import { UpstreamError } from "../../../src/core/errors.ts";
 import { SharedReads } from "../../../src/gateway/shared-reads.ts";
 import type { CallContext } from "../../../src/upstream/context.ts";
 
-const waiter = (signal = new AbortController().signal): CallContext => ({ priority: "live", signal, deadlineAtMs: Date.now() + 1_000, requestId: "r" });
+const waiter = (signal = new AbortController().signal): CallContext => ({
+  priority: "live",
+  signal,
+  deadlineAtMs: Date.now() + 1_000,
+  requestId: "r",
+});
 
 /** Reads that are answered by hand, and a record of what was asked for. */
 function byHand() {
@@ -15,7 +20,9 @@ function byHand() {
     contexts.push(context);
     return new Promise<Map<string, object | null | Error>>((resolve, reject) => {
       context.signal.addEventListener("abort", () => reject(context.signal.reason as Error));
-      answers.push(() => resolve(new Map(keys.map(key => [key, key === "bad" ? new Error("bad key") : key === "none" ? null : { key }]))));
+      answers.push(() =>
+        resolve(new Map(keys.map(key => [key, key === "bad" ? new Error("bad key") : key === "none" ? null : { key }]))),
+      );
     });
   };
   return { asked, contexts, answer: () => answers.forEach(each => each()), plan: { scope: "s", freshMs: 60_000, load } };

@@ -17,9 +17,9 @@ const groups = (records: readonly IdentityRecord[]) =>
 
 describe("resolveIdentity", () => {
   it("puts records with the same explicit key together", () => {
-    expect(groups([record("crm.contacts", "1", null, ["account", "A"]), record("billing.customers", "c1", null, ["account", "A"])])).toEqual([
-      "billing.customers:c1 crm.contacts:1",
-    ]);
+    expect(
+      groups([record("crm.contacts", "1", null, ["account", "A"]), record("billing.customers", "c1", null, ["account", "A"])]),
+    ).toEqual(["billing.customers:c1 crm.contacts:1"]);
   });
 
   it("follows a reference to another collection's key", () => {
@@ -29,15 +29,23 @@ describe("resolveIdentity", () => {
   });
 
   it("puts the same mailbox together whatever its tag and dots", () => {
-    expect(groups([record("crm.contacts", "1", "ann.lee+crm@gmail.com"), record("billing.customers", "c1", "annlee@gmail.com")])).toHaveLength(1);
+    expect(
+      groups([record("crm.contacts", "1", "ann.lee+crm@gmail.com"), record("billing.customers", "c1", "annlee@gmail.com")]),
+    ).toHaveLength(1);
   });
 
   it("never puts a role mailbox's records together", () => {
-    expect(groups([record("crm.contacts", "1", "info@acme.com"), record("billing.customers", "c1", "info@acme.com")])).toHaveLength(2);
+    expect(
+      groups([record("crm.contacts", "1", "info@acme.com"), record("billing.customers", "c1", "info@acme.com")]),
+    ).toHaveLength(2);
   });
 
   it("takes an e-mail that a one-per-customer collection has twice for a shared one", () => {
-    const shared = [record("billing.customers", "c1", "pair@x.org"), record("billing.customers", "c2", "pair@x.org"), record("crm.contacts", "1", "pair@x.org")];
+    const shared = [
+      record("billing.customers", "c1", "pair@x.org"),
+      record("billing.customers", "c2", "pair@x.org"),
+      record("crm.contacts", "1", "pair@x.org"),
+    ];
     expect(groups(shared)).toHaveLength(3);
   });
 
@@ -52,7 +60,10 @@ describe("resolveIdentity", () => {
 
   it("keeps a customer's id when it gains a larger record", () => {
     const before = resolveIdentity([record("billing.customers", "c1", "a@x.org")], single).clusters[0]?.id;
-    const after = resolveIdentity([record("crm.contacts", "1", "a@x.org"), record("billing.customers", "c1", "a@x.org")], single).clusters;
+    const after = resolveIdentity(
+      [record("crm.contacts", "1", "a@x.org"), record("billing.customers", "c1", "a@x.org")],
+      single,
+    ).clusters;
     expect(after.map(cluster => cluster.id)).toEqual([before]);
   });
 
@@ -61,7 +72,10 @@ describe("resolveIdentity", () => {
       collection: fc.constantFrom("crm.contacts", "billing.customers", "desk.users"),
       key: fc.integer({ min: 1, max: 12 }).map(String),
       email: fc.option(fc.constantFrom("a@x.org", "b@x.org", "a+1@x.org", "info@x.org")),
-      clues: fc.array(fc.record({ space: fc.constantFrom("account", "billing.customers"), value: fc.constantFrom("1", "2", "3") }), { maxLength: 1 }),
+      clues: fc.array(
+        fc.record({ space: fc.constantFrom("account", "billing.customers"), value: fc.constantFrom("1", "2", "3") }),
+        { maxLength: 1 },
+      ),
     });
     const records = fc.uniqueArray(anyRecord, { maxLength: 20, selector: each => `${each.collection}:${each.key}` });
     const orders = records.chain(given => fc.tuple(fc.constant(given), fc.shuffledSubarray(given, { minLength: given.length })));
@@ -83,7 +97,8 @@ describe("resolveIdentity", () => {
     fc.assert(
       fc.property(fc.uniqueArray(anyRecord, { maxLength: 16, selector: each => `${each.collection}:${each.key}` }), records => {
         for (const { members } of resolveIdentity(records, single).clusters) {
-          for (const collection of single) expect(members.filter(member => member.collection === collection).length).toBeLessThan(2);
+          for (const collection of single)
+            expect(members.filter(member => member.collection === collection).length).toBeLessThan(2);
         }
       }),
       { numRuns: 1_000 },

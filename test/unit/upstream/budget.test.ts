@@ -45,11 +45,14 @@ describe("Budget", () => {
   });
 
   it("keeps several limits at once, each operation's apart from the account's", async () => {
-    await withBudget([window({ requests: 4, windowMs: 5_000 }), window({ requests: 2, windowMs: 5_000, per: "operation" })], async budget => {
-      for (const operation of ["a", "a", "b", "b"]) await budget.acquire(get(operation, "/"), context());
-      const left = (await budget.status()).map(limit => limit.left);
-      expect(left).toEqual([0, 0]);
-    });
+    await withBudget(
+      [window({ requests: 4, windowMs: 5_000 }), window({ requests: 2, windowMs: 5_000, per: "operation" })],
+      async budget => {
+        for (const operation of ["a", "a", "b", "b"]) await budget.acquire(get(operation, "/"), context());
+        const left = (await budget.status()).map(limit => limit.left);
+        expect(left).toEqual([0, 0]);
+      },
+    );
   });
 
   it("lets live calls pass before bulk calls that came earlier", async () => {

@@ -49,9 +49,13 @@ describe("classify", () => {
 
   it("never repeats a body in an error", () => {
     fc.assert(
-      fc.property(fc.constantFrom(200, 400, 500), fc.string({ minLength: 4 }).map(text => `secret-${text}`), (status, text) => {
-        expect(`${failureOf(status, text).message} ${String(failureOf(status, text).cause)}`).not.toContain(text);
-      }),
+      fc.property(
+        fc.constantFrom(200, 400, 500),
+        fc.string({ minLength: 4 }).map(text => `secret-${text}`),
+        (status, text) => {
+          expect(`${failureOf(status, text).message} ${String(failureOf(status, text).cause)}`).not.toContain(text);
+        },
+      ),
     );
   });
 
@@ -63,7 +67,9 @@ describe("classify", () => {
     };
     expect(failureOf(200, '{"errors":[{"extensions":{"code":"THROTTLED"}}]}', {}, failures).code).toBe("UPSTREAM_THROTTLED");
     expect(read(207, '{"results":[],"errors":[{"category":"NOT_THERE"}]}', {}, failures).problems).toEqual([]);
-    expect(read(200, '{"data":{"a":1},"errors":[{"message":"no"}]}', {}, failures).problems).toMatchObject([{ code: "UPSTREAM_GRAPHQL" }]);
+    expect(read(200, '{"data":{"a":1},"errors":[{"message":"no"}]}', {}, failures).problems).toMatchObject([
+      { code: "UPSTREAM_GRAPHQL" },
+    ]);
   });
 });
 

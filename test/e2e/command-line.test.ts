@@ -1,0 +1,133 @@
+import { cp, mkdtemp, readdir, readFile, rm, symlink } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { projectFolder, runTributary, tributary } from "../support/process.ts";
+
+let home: string;
+beforeAll(async () => {
+  home = await mkdtemp(join(tmpdir(), "tributary-"));
+});
+afterAll(() => rm(home, { recursive: true, force: true }));
+
+const ask = async (url: string, query: string) => {
+  const response = await fetch(url, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ query }),
+  });
+  return (await response.json()) as { data: Record<string, unknown>; errors?: unknown[] };
+};
+
+describe("tributary start", () => {
+  it("fills itself, ends with the ready line, answers, stops cleanly, and comes back with what it knew", async () => {
+    const environment = { PORT: "0", SANDBOX_PORT: "0", SANDBOX_CUSTOMERS: "40", TRIBUTARY_HOME: home };
+    const first = runTributary(["start"], environment);
+    const [, url] = await first.until(/Tributary is ready: (http:\/\/127\.0\.0\.1:\d+\/graphql)\n$/);
+    const chapter = await ask(
+      url!,
+      `query { customer(id: "4821") { name invoices(last: 5) { amount status } tickets(open: true) { subject createdAt } } }`,
+    );
+    expect(chapter.errors).toBeUndefined();
+    expect(await first.stop()).toBe(0);
+    const log = await readFile(join(home, "tributary.log"), "utf8");
+    expect(log).toContain('"upstream call"');
+
+    const again = runTributary(["start"], environment);
+    await again.until(/Tributary is ready/);
+    expect(await again.stop("SIGTERM")).toBe(0);
+  });
+
+  it("says what to do when the port is taken", async () => {
+    const first = runTributary(["sandbox"], { SANDBOX_PORT: "0" });
+    const [, port] = await first.until(/Sandbox is ready: http:\/\/127\.0\.0\.1:(\d+)/);
+    const second = await tributary(["start"], { SANDBOX_PORT: port!, PORT: "0", TRIBUTARY_HOME: home });
+    await first.stop();
+    expect(second.code).toBe(1);
+    expect(second.output).toContain("SANDBOX_PORT");
+  });
+});
+
+describe("tributary serve", () => {
+  it("starts without a single secret, says which source it cannot read and why, and serves", async () => {
+    const running = runTributary(["serve"], { PORT: "0", TRIBUTARY_HOME: join(home, "bare"), LOG_LEVEL: "silent" });
+    const [, url] = await running.until(/Tributary is ready: (\S+)/);
+    expect(running.output()).toMatch(/stripe\.customers: not readable now \(CONFIG_SECRET_MISSING: .*STRIPE_API_KEY/);
+    expect((await ask(url!, "{ sources { name health } }")).errors).toBeUndefined();
+    expect(await running.stop()).toBe(0);
+  });
+});
+
+describe("tributary doctor", () => {
+  it("names what is missing and exits with 1; finds everything well over the sandbox", async () => {
+    const missing = await tributary(["doctor"]);
+    expect(missing.code).toBe(1);
+    expect(missing.output).toContain("set HUBSPOT_CLIENT_ID and HUBSPOT_CLIENT_SECRET");
+    const sandbox = runTributary(["sandbox"], { SANDBOX_PORT: "0", SANDBOX_CUSTOMERS: "20" });
+    await sandbox.until(/Sandbox is ready/);
+    const settings = Object.fromEntries(
+      [...sandbox.output().matchAll(/^export (\w+)=(.*)$/gm)].map(([, name, value]) => [name!, value!]),
+    );
+    const well = await tributary(["doctor"], settings);
+    await sandbox.stop();
+    expect(well.output.match(/answers: one page of/g)).toHaveLength(4);
+    expect(well.code).toBe(0);
+    for (const [name, value] of Object.entries(settings))
+      if (/SECRET|TOKEN|KEY/.test(name)) expect(well.output).not.toContain(value);
+  });
+});
+
+describe("settings", () => {
+  it.each([
+    ["PORT", "many", "PORT is"],
+    ["MAX_DEPTH", "0", "MAX_DEPTH is"],
+    ["EXPLORER", "maybe", "give on or off"],
+    ["STRIPE_BASE_URL", "ftp://x", "STRIPE_BASE_URL is not"],
+  ])("%s=%s is refused with what it may be", async (name, value, message) => {
+    const { code, output } = await tributary(["serve"], { [name]: value, TRIBUTARY_HOME: home });
+    expect(code).toBe(1);
+    expect(output).toContain(message);
+    expect(output).not.toContain("    at ");
+  });
+});
+
+describe("help", () => {
+  it.each([
+    [["--help"]],
+    [["start", "--help"]],
+    [["serve", "--help"]],
+    [["sandbox", "--help"]],
+    [["doctor", "--help"]],
+    [["new", "source", "--help"]],
+  ])("%j", async argumentList => {
+    const { code, output } = await tributary(argumentList);
+    expect(code).toBe(0);
+    expect(output).toContain("Usage: tributary");
+  });
+});
+
+describe("tributary new source", () => {
+  it("scaffolds a source that is discovered, indexed and served without another line", async () => {
+    const copy = join(home, "copy");
+    for (const name of await readdir(projectFolder)) {
+      if (!["node_modules", ".git", ".tributary"].includes(name))
+        await cp(join(projectFolder, name), join(copy, name), { recursive: true });
+    }
+    await symlink(join(projectFolder, "node_modules"), join(copy, "node_modules"));
+    const made = await tributary(["new", "source", "loyalty"], {}, copy);
+    expect(made.code).toBe(0);
+    expect((await readdir(join(copy, "datasources/loyalty"))).sort()).toEqual(["README.md", "sandbox.ts", "source.ts"]);
+    expect((await tributary(["new", "source", "loyalty"], {}, copy)).output).toContain("exists already");
+    expect((await tributary(["new", "source", "Bad-Name"], {}, copy)).output).toContain("cannot name a source");
+    const running = runTributary(
+      ["start"],
+      { PORT: "0", SANDBOX_PORT: "0", SANDBOX_CUSTOMERS: "20", TRIBUTARY_HOME: join(home, "copied") },
+      copy,
+    );
+    const [, url] = await running.until(/Tributary is ready: (\S+)/);
+    expect(running.output()).toMatch(/loyalty\.contacts: \d+ records/);
+    const { data } = await ask(url!, `{ customers(first: 1, filter: {source: "loyalty"}) { nodes { identities { source } } } }`);
+    expect(JSON.stringify(data)).toContain('"loyalty"');
+    expect(await running.stop()).toBe(0);
+  });
+});
