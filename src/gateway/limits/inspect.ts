@@ -12,9 +12,14 @@ const MAX_INTROSPECTION_LOOPS = 2;
  * Parses a query and refuses it when its text alone shows that it asks for too much. The time is linear in the text, and short for a long text
  * because reading stops at the token limit. The result depends on text and limits only, so the caller may keep it.
  *
- * Throws `LIMIT_TOKENS`, `LIMIT_ALIASES`, `LIMIT_DIRECTIVES`, `LIMIT_FRAGMENT_CYCLE`, `LIMIT_DEPTH`; a syntax error stays a `GraphQLError`.
+ * Throws `LIMIT_BODY_SIZE`, `LIMIT_TOKENS`, `LIMIT_ALIASES`, `LIMIT_DIRECTIVES`, `LIMIT_FRAGMENT_CYCLE`, `LIMIT_DEPTH`; a syntax error stays a `GraphQLError`.
  */
 export function inspectText(text: string, limits: QueryLimits): DocumentNode {
+  checkLimit("LIMIT_BODY_SIZE", {
+    fact: `the query has ${text.length} characters`,
+    value: text.length,
+    limit: limits.maxBodyBytes,
+  });
   checkTokens(text, limits);
   const document = parse(text);
   checkCounts(document, limits);
