@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
-import { GraphQLError } from "graphql";
+import { GraphQLError, parse } from "graphql";
+import { estimateCost } from "../../../../src/gateway/limits/cost.ts";
 import { estimator, refusalOf, schemaOf } from "./graph.ts";
 
 const codeOf = (call: () => unknown): string => refusalOf(call).code;
@@ -114,8 +115,17 @@ describe("list sizes", () => {
   });
 
   it("does not mix up the variables of one document's requests", () => {
-    const query = "query ($n: Int) { users(max: $n) { name } }";
-    expect([1, 2, 1, 3].map(n => costOf(query, { n }))).toEqual([2, 3, 2, 4]);
+    const document = parse("query ($n: Int) { users(max: $n) { name } }");
+    const options = { schema, document, calls: () => 0, maxListSize: 100 };
+    const sizes = [1, 2, 1, 3, 4, 5, 6, 7, 8, 9, 10, 1];
+    expect(sizes.map(n => estimateCost({ ...options, variables: { n } }).cost)).toEqual(sizes.map(n => n + 1));
+  });
+
+  it("keeps apart the sizes that object types state for the same field of an interface", () => {
+    const own = (size: number) => `pair: Pair @listSize(assumedSize: ${size}, sizedFields: ["nodes"])`;
+    const types = `interface Both { pair: Pair } type A implements Both { ${own(2)} } type B implements Both { ${own(9)} } type Pair { nodes: [A] }`;
+    const query = "{ both { pair { nodes { __typename } } } }";
+    expect(estimator(schemaOf(`${types} type Query { both: Both }`))(query).cost).toBe(1 + 1 + 1 + 9);
   });
 
   it("tells the largest list", () => {
@@ -174,6 +184,7 @@ describe("upstream calls", () => {
         id: ID, name: String @upstream(entity: "Customer"), email: String @upstream(entity: "Customer")
         invoices(last: Int = 5, status: String): [Invoice] @listSize(slicingArguments: ["last"]) @upstream(entity: "Invoice")
         usage: [Int] @listSize(assumedSize: 30) @upstream(entity: "Usage")
+        weeks: [Int] @listSize(assumedSize: 5) @upstream(entity: "Usage")
         parent: Customer
       }
       type Invoice implements Node { id: ID, number: String @upstream(entity: "Invoice") }
@@ -213,6 +224,17 @@ describe("upstream calls", () => {
       "query ($n: Int, $m: Int) { customers(first: $n) { nodes { a: invoices(last: $m) { id } b: invoices(last: 2) { id } } } }";
     expect(callsOf(query, { n: 4, m: 2 })).toBe(4);
     expect(callsOf(query, { n: 4, m: 3 })).toBe(8);
+  });
+
+  it("asks nothing about no parents", () => {
+    const calls = () => 1;
+    expect(estimate("{ customers(first: 0) { nodes { name } } }", { calls }).upstreamCalls).toBe(0);
+  });
+
+  it("asks for the most items of those that share a read", () => {
+    const calls = (_entity: string, _parents: number, items: number) => items;
+    expect(estimate("{ customer { weeks usage } }", { calls }).upstreamCalls).toBe(30);
+    expect(estimate("{ customer { usage weeks } }", { calls }).upstreamCalls).toBe(30);
   });
 
   it("asks what an entity takes, with parents and items", () => {
