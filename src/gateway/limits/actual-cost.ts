@@ -1,6 +1,6 @@
 import { type FieldPlan, type ObjectPlan, type Operation, planOf } from "./plan.ts";
 
-export interface ActualCostOptions extends Operation {
+interface ActualCostOptions extends Operation {
   /** The answer's `data`; null when there is none. */
   readonly data: unknown;
 }

@@ -2,7 +2,7 @@ import { type CostEstimate, estimateCost, type UpstreamCalls } from "./cost.ts";
 import { checkLimit, type QueryLimits } from "./limits.ts";
 import type { Operation } from "./plan.ts";
 
-export interface CheckOptions extends Operation {
+interface CheckOptions extends Operation {
   readonly limits: QueryLimits;
   readonly calls: UpstreamCalls;
 }

@@ -35,10 +35,10 @@ export const defaultLimits: QueryLimits = {
   maxBodyBytes: 256 * 1024,
 };
 
-export type LimitCode = Extract<ErrorCode, `LIMIT_${string}`>;
+type LimitCode = Extract<ErrorCode, `LIMIT_${string}`>;
 
 /** What was asked for and what is allowed. */
-export interface Excess {
+interface Excess {
   /** The value in a sentence, e.g. `the query is 19 levels deep`. */
   readonly fact: string;
   readonly value: number;

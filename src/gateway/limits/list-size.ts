@@ -4,7 +4,7 @@ import type { FieldCost, ListSize } from "./cost-model.ts";
 import { beyondLimit } from "./limits.ts";
 
 /** Items of a list about which the schema says nothing. */
-export const UNSTATED_LIST_SIZE = 10;
+const UNSTATED_LIST_SIZE = 10;
 
 /** A value that a query gives to a slicing argument. */
 export interface Slice {

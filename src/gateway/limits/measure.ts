@@ -10,7 +10,7 @@ import { errorTable, RequestError } from "../../core/errors.ts";
 import { saturated } from "./limits.ts";
 
 /** The size of a selection set with its fragments written out. */
-export interface Measure {
+interface Measure {
   /** Fields inside one another, without what is below `__schema` and `__type`. */
   readonly levels: number;
   /** Fields inside one another from `__schema` or `__type` on. */
