@@ -217,7 +217,22 @@ const promises: readonly [string, string, object][] = [
   ["the last record has no key to go on from", "keyset", { things: [{ uid: "k0" }], more: true }],
 ];
 
+/** Answers without the flag that says whether there is more: nobody can tell a last page from a renamed flag. */
+const flagless: readonly [string, object][] = [
+  ["cursor that only a flag ends", { things: rows(["k0"]), meta: { after: "c1" } }],
+  ["relay", { data: { things: { nodes: rows(["k0"]), pageInfo: { endCursor: "c1" } } } }],
+  ["keyset", { things: rows(["k0"]) }],
+];
+
 describe("a listing that is not over", () => {
+  it.each(flagless)("is not taken for complete when the flag is gone: %s", async (name, body) => {
+    const walked = await walkThrough(
+      fakeUpstream(() => body),
+      styleOf(name).walk,
+    );
+    expect(walked.error).toMatchObject({ code: "UPSTREAM_CONTRACT" });
+  });
+
   it.each(promises)("is not taken for complete when %s", async (_name, name, body) => {
     const walked = await walkThrough(
       fakeUpstream(() => body),
