@@ -54,10 +54,10 @@ export const Customer = {
       customer,
       "UsageDay",
       windowOf(from, to, gateway.clock.nowMs()) ??
-        refuseArgument("usage: from and to must be days, from not after to, 366 days at most"),
+        refuseArgument(`usage: from and to must be days, from not after to, ${MAX_DAYS} days at most`),
     ),
   usageSummary: async (customer: CustomerNode, { days }: { days: number }, { related, gateway }: RequestContext) => {
-    if (days < 1 || days > MAX_DAYS) refuseArgument("usageSummary: days must be 1 to 366");
+    if (days < 1 || days > MAX_DAYS) refuseArgument(`usageSummary: days must be 1 to ${MAX_DAYS}`);
     const window = lastDays(days, gateway.clock.nowMs());
     return { window, days: await related.days(customer, "UsageDay", window) };
   },

@@ -1,7 +1,7 @@
 const DAY_MS = 86_400_000;
 const DEFAULT_DAYS = 30;
 /** The longest window of days that may be asked for. */
-export const MAX_DAYS = 366;
+export const MAX_DAYS = 92;
 
 /** The UTC day of a moment, `YYYY-MM-DD`. */
 export const dayOf = (atMs: number): string => new Date(atMs).toISOString().slice(0, 10);

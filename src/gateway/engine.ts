@@ -4,14 +4,13 @@ import type { FormattedExecutionResult, GraphQLFormattedError, GraphQLSchema } f
 import { LRUCache } from "lru-cache";
 import type { EntityName } from "../core/canonical.ts";
 import { lastDays, MAX_DAYS } from "../core/days.ts";
-import type { TributaryError } from "../core/errors.ts";
 import type { Logger } from "../core/ports.ts";
 import type { Catalog, CatalogEntry } from "../source/catalog.ts";
 import { compiledGateway } from "./executor.ts";
-import { extensionsOf, formatError } from "./format-error.ts";
+import { formatError, originOf, presented } from "./format-error.ts";
 import { actualCost } from "./limits/actual-cost.ts";
 import { checkOperation } from "./limits/check.ts";
-import type { CostEstimate } from "./limits/cost.ts";
+import type { CostEstimate, UpstreamCalls } from "./limits/cost.ts";
 import { inspectText } from "./limits/inspect.ts";
 import type { QueryLimits } from "./limits/limits.ts";
 import type { RequestContext } from "./request-context.ts";
@@ -130,15 +129,16 @@ function costPlugin({ schema, limits, catalog }: EngineOptions): ApolloServerPlu
 /** The longest window of days that a query may ask for: batches are smallest there. */
 const longestWindow = lastDays(MAX_DAYS, 0);
 
-/** The upstream calls that reading an entity of so many customers takes at most, by what the sources' declarations can batch. */
-function callsOf(catalog: Catalog): (entity: string, parents: number) => number {
-  return (entity, parents) =>
-    catalog.of(entity as EntityName).reduce((sum, entry) => sum + Math.ceil(parents / batchOf(entry, entity)), 0);
+/** The upstream calls that reading an entity of so many customers takes at most, by what the sources' declarations can batch and page. */
+function callsOf(catalog: Catalog): UpstreamCalls {
+  return (entity, parents, itemsPerParent) =>
+    catalog.of(entity as EntityName).reduce((sum, entry) => sum + callsFor(entry, parents, itemsPerParent), 0);
 }
 
-function batchOf({ collection }: CatalogEntry, entity: string): number {
-  if (entity === "Customer") return collection.lookup?.mode === "batch" ? collection.lookup.max : 1;
-  return collection.related?.mode === "batch" ? collection.related.max(longestWindow) : 1;
+function callsFor({ collection: { canonical, lookup, related } }: CatalogEntry, parents: number, itemsPerParent: number): number {
+  if (canonical === "Customer") return lookup?.mode === "batch" ? Math.ceil(parents / lookup.max) : parents;
+  if (related?.mode === "batch") return Math.ceil(parents / related.max(longestWindow));
+  return parents * Math.max(1, Math.ceil(itemsPerParent / (related?.pages.maxPageSize ?? 1)));
 }
 
 function refusal(thrown: unknown, context: RequestContext, logger: Logger): EngineResult {
@@ -154,19 +154,13 @@ function present(
 ): GraphQLFormattedError {
   const shown = formatError(formatted, thrown, context.requestId);
   if (shown.extensions?.["code"] === "INTERNAL")
-    logger.error({ requestId: context.requestId, err: causeOf(thrown) }, "a resolver failed inside");
+    logger.error({ requestId: context.requestId, err: originOf(thrown) }, "a resolver failed inside");
   return shown;
 }
-
-const causeOf = (thrown: unknown): unknown =>
-  thrown instanceof Error && "originalError" in thrown ? (thrown.originalError ?? thrown) : thrown;
 
 function resultOf(body: FormattedExecutionResult, context: RequestContext): EngineResult {
   if (body.data === undefined)
     return { status: body.errors?.some(error => error.extensions?.["code"] === "INTERNAL") ? 500 : 400, body };
-  const warnings = context.warnings.map((warning: TributaryError) => ({
-    message: warning.message,
-    extensions: extensionsOf(warning, context.requestId),
-  }));
+  const warnings = context.warnings.map(warning => presented(warning, context.requestId));
   return { status: 200, body: warnings.length === 0 ? body : { ...body, errors: [...(body.errors ?? []), ...warnings] } };
 }

@@ -1,5 +1,5 @@
 import type { ApolloServerOptions } from "@apollo/server";
-import type { DocumentNode, ExecutionResult, GraphQLSchema } from "graphql";
+import { type DocumentNode, type ExecutionResult, GraphQLError, type GraphQLSchema } from "graphql";
 import { type CompiledQuery, compileQuery, isCompiledQuery } from "graphql-jit";
 import type { RequestContext } from "./request-context.ts";
 
@@ -16,8 +16,15 @@ export function createExecutor(schema: GraphQLSchema): Executor {
     const name = operationName ?? "";
     const operation = operations.get(name) ?? compileQuery(schema, document, operationName ?? undefined);
     operations.set(name, operation);
-    return isCompiledQuery(operation) ? operation.query(undefined, context, request.variables ?? {}) : operation;
+    const result = isCompiledQuery(operation) ? await operation.query(undefined, context, request.variables ?? {}) : operation;
+    return result.errors ? { ...result, errors: result.errors.map(asGraphQLError) } : result;
   };
+}
+
+/** Compiled execution has an error class of its own, without the `extensions` that Apollo Server's formatting counts on. */
+function asGraphQLError({ message, path, locations, originalError }: GraphQLError): GraphQLError {
+  const known = new GraphQLError(message, { path: path ?? null, originalError: originalError ?? null });
+  return Object.defineProperty(known, "locations", { value: locations, enumerable: locations !== undefined });
 }
 
 /** The executor in the form in which Apollo Server takes one. */

@@ -28,18 +28,30 @@ export class Flight {
     };
   }
 
-  /** Waits for the work together with the others; leaves with the waiter's own reason when its signal aborts first. */
-  join<T>(work: Promise<T>, waiter: CallContext): Promise<T> {
+  /**
+   * Waits for the work together with the others. A waiter whose signal aborts leaves with its own reason; the last one to leave ends the
+   * work and leaves with what the work itself says of its end, which knows how far it came.
+   */
+  async join<T>(work: Promise<T>, waiter: CallContext): Promise<T> {
     this.#waiters++;
     this.#deadlineAtMs = Math.max(this.#deadlineAtMs, waiter.deadlineAtMs);
-    return new Promise<T>((resolve, reject) => {
-      const leave = () => reject(waiter.signal.reason as Error);
-      if (waiter.signal.aborted) return leave();
-      waiter.signal.addEventListener("abort", leave, { once: true });
-      work.then(resolve, reject).finally(() => waiter.signal.removeEventListener("abort", leave));
-    }).finally(() => {
+    try {
+      return await this.#unlessLeft(work, waiter.signal);
+    } finally {
       if (--this.#waiters === 0)
         this.#controller.abort(new UpstreamError("UPSTREAM_CANCELLED", "nobody waits for the answer any more"));
+    }
+  }
+
+  #unlessLeft<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const leave = () => {
+        if (this.#waiters > 1) reject(signal.reason as Error);
+        else this.#controller.abort(signal.reason);
+      };
+      signal.addEventListener("abort", leave, { once: true });
+      work.then(resolve, reject).finally(() => signal.removeEventListener("abort", leave));
+      if (signal.aborted) leave();
     });
   }
 }

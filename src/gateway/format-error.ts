@@ -8,13 +8,12 @@ const shownDetails = ["source", "collection", "httpStatus", "attempts", "retryAf
  * not GraphQL's own refusal of the query is masked as `INTERNAL`.
  */
 export function formatError(formatted: GraphQLFormattedError, thrown: unknown, requestId: string): GraphQLFormattedError {
-  const original = thrown instanceof GraphQLError ? (thrown.originalError ?? thrown) : thrown;
+  const original = originOf(thrown);
   const place = {
     ...(formatted.locations && { locations: formatted.locations }),
     ...(formatted.path && { path: formatted.path }),
   };
-  if (original instanceof TributaryError)
-    return { message: messageOf(original), ...place, extensions: extensionsOf(original, requestId) };
+  if (original instanceof TributaryError) return { ...presented(original, requestId), ...place };
   if (original instanceof GraphQLError && formatted.extensions?.["code"] !== "INTERNAL_SERVER_ERROR") {
     return {
       message: formatted.message,
@@ -29,11 +28,21 @@ export function formatError(formatted: GraphQLFormattedError, thrown: unknown, r
   };
 }
 
-const messageOf = (error: TributaryError): string =>
-  error.message.endsWith(error.remedy) ? error.message : `${error.message}. ${error.remedy}`;
+/** What was thrown in the first place: compiled execution and Apollo Server each wrap it once more. */
+export function originOf(thrown: unknown): unknown {
+  let origin = thrown;
+  while (origin instanceof Error && "originalError" in origin && origin.originalError) origin = origin.originalError;
+  return origin;
+}
+
+/** An error of the taxonomy in the form in which clients see it, its remedy included. */
+export function presented(error: TributaryError, requestId: string): GraphQLFormattedError {
+  const message = error.message.endsWith(error.remedy) ? error.message : `${error.message}. ${error.remedy}`;
+  return { message, extensions: extensionsOf(error, requestId) };
+}
 
 /** `code, source, collection, httpStatus, attempts, retryable, retryAfterMs, requestId`; what is not known is absent. */
-export function extensionsOf(error: TributaryError, requestId: string): Record<string, unknown> {
+function extensionsOf(error: TributaryError, requestId: string): Record<string, unknown> {
   const known = shownDetails.flatMap(name => (error.details[name] === undefined ? [] : [[name, error.details[name]] as const]));
   return { code: error.code, retryable: error.retryable, ...Object.fromEntries(known), requestId };
 }

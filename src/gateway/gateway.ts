@@ -51,6 +51,7 @@ export class Gateway {
   lookupPlan(entry: CatalogEntry): ReadPlan<Fetched | null> {
     return {
       scope: entry.id,
+      entry,
       freshMs: entry.collection.freshness.cacheMs,
       load: (keys, context) => this.#load(entry, keys, context),
     };

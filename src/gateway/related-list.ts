@@ -2,7 +2,7 @@ import { UpstreamError } from "../core/errors.ts";
 import type { CatalogEntry } from "../source/catalog.ts";
 import type { RelatedEach } from "../source/collection.ts";
 import type { CallContext } from "../upstream/context.ts";
-import { type Fetched, relatedPages } from "../upstream/reads.ts";
+import { type Fetched, placed, relatedPages } from "../upstream/reads.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import { Flight } from "./flight.ts";
 
@@ -61,7 +61,11 @@ export class RelatedList {
   async #readUntil(isEnough: () => boolean, wanted: number, waiter: CallContext): Promise<void> {
     while (this.#next !== null && !isEnough()) {
       this.#going ??= this.#readPage(wanted, waiter);
-      await this.#going.flight.join(this.#going.page, waiter);
+      try {
+        await this.#going.flight.join(this.#going.page, waiter);
+      } catch (thrown) {
+        throw placed(thrown, this.entry);
+      }
     }
   }
 

@@ -83,6 +83,7 @@ export class RelatedReader {
   async record(entry: CatalogEntry, key: string): Promise<RecordNode | null> {
     const plan: ReadPlan<Fetched | null> = {
       scope: entry.id,
+      entry,
       freshMs: entry.collection.freshness.cacheMs,
       load: (keys, context) => lookupRecords(this.#gateway.upstreamOf(entry.source.name), entry, keys, context),
     };
@@ -109,6 +110,7 @@ export class RelatedReader {
     if (known) return known;
     const plan: ReadPlan<readonly Fetched[] | null> = {
       scope,
+      entry,
       freshMs: entry.collection.freshness.cacheMs,
       load: (keys, context) =>
         relatedRecords(this.#gateway.upstreamOf(entry.source.name), entry, related, keys, { context, window }),

@@ -1,7 +1,7 @@
 import { LRUCache } from "lru-cache";
-import { asError } from "../core/errors.ts";
+import type { CatalogEntry } from "../source/catalog.ts";
 import type { CallContext } from "../upstream/context.ts";
-import type { Outcomes } from "../upstream/reads.ts";
+import { type Outcomes, placed } from "../upstream/reads.ts";
 import { Flight } from "./flight.ts";
 
 interface Going<T> {
@@ -13,6 +13,7 @@ interface Going<T> {
 export interface ReadPlan<T> {
   /** Prefix of the cache's names: collection and shape of the read. */
   readonly scope: string;
+  readonly entry: CatalogEntry;
   readonly freshMs: number;
   readonly load: (keys: readonly string[], context: CallContext) => Promise<Outcomes<T>>;
 }
@@ -42,7 +43,11 @@ export class SharedReads<T extends object> {
     const flights = new Map(keys.map(key => [key, this.#going.get(`${plan.scope} ${key}`)]));
     const landed = new Map<Going<T | null>, Promise<Outcomes<T | null> | Error>>();
     for (const going of flights.values()) {
-      if (going && !landed.has(going)) landed.set(going, going.flight.join(going.outcomes, waiter).catch(asError));
+      if (going && !landed.has(going))
+        landed.set(
+          going,
+          going.flight.join(going.outcomes, waiter).catch(thrown => placed(thrown, plan.entry)),
+        );
     }
     return Promise.all(keys.map(key => this.#outcome(plan.scope, key, landed.get(flights.get(key)!))));
   }

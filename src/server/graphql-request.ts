@@ -22,7 +22,7 @@ export function operationsIn(request: FastifyRequest, maxBatch: number): { opera
   if (!Array.isArray(request.body)) return { operations: [fromBody(request.body)], isBatch: false };
   if (request.body.length === 0) throw new BadRequest("the batch holds no operation");
   if (request.body.length > maxBatch) {
-    const message = `the batch holds ${request.body.length} operations, the limit is ${maxBatch}: send fewer operations in one HTTP request`;
+    const message = `the batch holds ${request.body.length} operations, the limit is ${maxBatch}`;
     throw new RequestError("LIMIT_BATCH", message, { details: { limit: maxBatch, value: request.body.length } });
   }
   return { operations: request.body.map(fromBody), isBatch: true };

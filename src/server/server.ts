@@ -3,7 +3,7 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { asError, TributaryError } from "../core/errors.ts";
 import type { Logger } from "../core/ports.ts";
 import type { Engine, EngineResult } from "../gateway/engine.ts";
-import { extensionsOf } from "../gateway/format-error.ts";
+import { presented } from "../gateway/format-error.ts";
 import type { Gateway } from "../gateway/gateway.ts";
 import { beginRequest } from "../gateway/request-context.ts";
 import { isCrossSite } from "./csrf.ts";
@@ -113,7 +113,7 @@ function sendFailure(thrown: unknown, request: FastifyRequest, reply: FastifyRep
   reply.header("content-type", "application/json; charset=utf-8");
   if (thrown instanceof BadRequest) return reply.code(thrown.status).send(failure("REQUEST_INVALID", thrown.message, request.id));
   if (thrown instanceof TributaryError) {
-    return reply.code(400).send({ errors: [{ message: thrown.message, extensions: extensionsOf(thrown, request.id) }] });
+    return reply.code(400).send({ errors: [presented(thrown, request.id)] });
   }
   const error = asError(thrown);
   const status = "statusCode" in error && typeof error.statusCode === "number" ? error.statusCode : 500;

@@ -85,17 +85,13 @@ class ClientCredentials implements Authorizer {
   }
 }
 
-/** A refusal is an error of the credentials; everything else says that the token endpoint is out of reach. The cause's text may hold a body. */
-function tokenError(cause: unknown): UpstreamError {
-  const status = cause instanceof oauth.ResponseBodyError ? cause.status : statusIn(cause);
-  const refused = status !== undefined && status >= 400 && status < 500 && status !== 429;
-  const details = status === undefined ? {} : { httpStatus: status };
-  return refused
-    ? new UpstreamError("UPSTREAM_AUTH", `the token endpoint refused the credentials with ${status}`, { details })
-    : new UpstreamError("UPSTREAM_CONNECTION", "the token endpoint gave no token", {
-        details,
-        cause: new Error(asError(cause).name),
-      });
+/** What a failed grant means; the cause's own text may hold a body and is left out. */
+function tokenError(thrown: unknown): UpstreamError {
+  const status = thrown instanceof oauth.ResponseBodyError ? thrown.status : statusIn(thrown);
+  const cause = new Error(asError(thrown).name);
+  if (status === undefined) return new UpstreamError("UPSTREAM_CONNECTION", "the token endpoint gave no answer", { cause });
+  const code = status === 429 ? "UPSTREAM_THROTTLED" : status >= 500 ? "UPSTREAM_UNAVAILABLE" : "UPSTREAM_AUTH";
+  return new UpstreamError(code, `the token endpoint answered ${status}`, { details: { httpStatus: status }, cause });
 }
 
 const statusIn = (thrown: unknown): number | undefined => {

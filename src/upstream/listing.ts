@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { UpstreamError } from "../core/errors.ts";
+import { ContractError, UpstreamError } from "../core/errors.ts";
 import { type Json, keyText, valueAt } from "../core/json.ts";
 import type { Pagination } from "../source/pagination.ts";
 import type { Parameters, UpstreamRequest } from "../source/request.ts";
@@ -44,7 +44,7 @@ export async function* readPages(upstream: Upstream, walk: Walk, context: CallCo
     if (response.problems[0]) throw response.problems[0];
     const records = itemsAt(response.body, walk.items, `${upstream.source.name} ${request.operation}`);
     const next = nextCursor(walk.pages, response.body, records);
-    guard.check(cursor, next, records.length > 0 ? response.text : null);
+    guard.check(cursor, next, records);
     yield { request, response, records, next };
     cursor = next;
   } while (cursor !== null);
@@ -63,18 +63,34 @@ export function pageRequest(walk: Walk, cursor: string | null): UpstreamRequest 
   return { ...request, query: { ...request.query, ...added } };
 }
 
-/** Where the next page starts, or null at the end. */
+/**
+ * Where the next page starts, or null at the end. The end is what the provider says it is: throws `UPSTREAM_CONTRACT` when the flag that
+ * says so is not there, and `UPSTREAM_LISTING` when it promises more without saying where.
+ */
 export function nextCursor(pages: Pagination, body: Json, records: readonly Json[]): string | null {
   switch (pages.style) {
     case "cursor":
-      return pages.more !== undefined && valueAt(body, pages.more) !== true ? null : (keyText(valueAt(body, pages.next)) ?? null);
+      if (pages.more === undefined) return keyText(valueAt(body, pages.next)) ?? null;
+      return hasMore(body, pages.more) ? promised(valueAt(body, pages.next), pages.next) : null;
     case "keyset":
-      return valueAt(body, pages.more) === true ? (keyText(valueAt(records.at(-1), pages.key)) ?? null) : null;
+      return hasMore(body, pages.more) ? promised(valueAt(records.at(-1), pages.key), pages.key) : null;
     case "relay":
-      return valueAt(body, `${pages.pageInfo}.hasNextPage`) === true
-        ? (keyText(valueAt(body, `${pages.pageInfo}.endCursor`)) ?? null)
+      return hasMore(body, `${pages.pageInfo}.hasNextPage`)
+        ? promised(valueAt(body, `${pages.pageInfo}.endCursor`), "endCursor")
         : null;
   }
+}
+
+function hasMore(body: Json, path: string): boolean {
+  const flag = valueAt(body, path);
+  if (typeof flag === "boolean") return flag;
+  throw new ContractError("UPSTREAM_CONTRACT", `${path}: no flag says whether the listing goes on; the source changed its shape`);
+}
+
+function promised(cursor: unknown, path: string): string {
+  const text = keyText(cursor);
+  if (text !== undefined) return text;
+  throw new UpstreamError("UPSTREAM_LISTING", `the source promises a further page, but ${path} does not say where it starts`);
 }
 
 /** Notices a listing that turns in circles. Holds one hash for each page. */
@@ -89,10 +105,10 @@ class ListingGuard {
     this.#place = { source, operation: walk.request.operation };
   }
 
-  check(cursor: string | null, next: string | null, content: string | null): void {
+  check(cursor: string | null, next: string | null, records: readonly Json[]): void {
     if (++this.#pages > this.#maxPages) throw this.#stop(`more than ${this.#maxPages} pages`);
     if (next !== null && (next === cursor || !this.#isNew(`cursor ${next}`))) throw this.#stop("a page cursor came back");
-    if (content !== null && !this.#isNew(`content ${createHash("sha256").update(content).digest("base64")}`)) {
+    if (records.length > 0 && !this.#isNew(`content ${fingerprint(records)}`)) {
       throw this.#stop("the content of a page came back");
     }
   }
@@ -108,4 +124,12 @@ class ListingGuard {
       details: this.#place,
     });
   }
+}
+
+/** Stands for a page's content: how many records, the first and the last. The cursors around them may be new each time. */
+function fingerprint(records: readonly Json[]): string {
+  const ends = JSON.stringify([records.length, records[0], records.at(-1)], (_name, value: unknown) =>
+    typeof value === "bigint" ? String(value) : value,
+  );
+  return createHash("sha256").update(ends).digest("base64");
 }

@@ -160,7 +160,7 @@ const withAttempts = (error: UpstreamError, response: UpstreamResponse): Upstrea
   });
 
 /** An error together with the collection it happened in. */
-function placed(thrown: unknown, entry: CatalogEntry): Error {
+export function placed(thrown: unknown, entry: CatalogEntry): Error {
   if (!(thrown instanceof TributaryError)) return asError(thrown);
   const options = {
     details: { ...thrown.details, source: entry.source.name, collection: entry.name },

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { serverAudits } from "graphql-http";
-import { type Loose, startWorld, type TestWorld } from "../support/world.ts";
+import { type Answer, type Loose, startWorld, type TestWorld } from "../support/world.ts";
 
 let world: TestWorld;
 beforeAll(async () => {
@@ -121,10 +121,10 @@ describe("limits", () => {
       name === "depth" ? { MAX_DEPTH: "6" } : name === "upstream calls" ? { MAX_COST: "1000000" } : {};
     const own = Object.keys(environment).length === 0 ? world : await startWorld({ customers: 1, isFilled: false, environment });
     own.product.gateway.clear();
-    await own.reset();
-    const { status, errors } = await own.ask(query);
-    const calls = await own.calls();
+    const answers: Answer[] = [];
+    const calls = await own.callsDuring(async () => answers.push(await own.ask(query)));
     if (own !== world) await own.close();
+    const { status, errors } = answers[0]!;
     expect(status).toBe(400);
     expect(errors[0]?.extensions["code"]).toBe(code);
     expect(errors[0]?.message).toMatch(code === "LIMIT_FRAGMENT_CYCLE" ? /fragment/ : /limit/);

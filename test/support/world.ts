@@ -74,6 +74,12 @@ export async function startWorld(options: WorldOptions = {}) {
       method,
       ...(body && { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
     });
+  const calls = async (): Promise<Record<string, number>> => {
+    const counts = (await (await control("calls")).json()) as Record<string, Record<string, Record<string, number>>>;
+    return Object.fromEntries(
+      Object.entries(counts).map(([source, routes]) => [source, sum(Object.values(routes).flatMap(Object.values))]),
+    );
+  };
   return {
     product,
     sandbox,
@@ -83,17 +89,14 @@ export async function startWorld(options: WorldOptions = {}) {
     address,
     ask: (query: string, variables: object = {}, headers: Record<string, string> = {}) =>
       ask(`${address}/graphql`, query, variables, headers),
-    /** Requests since the last reset, by source. */
-    async calls(): Promise<Record<string, number>> {
-      const counts = (await (await control("calls")).json()) as Record<string, Record<string, Record<string, number>>>;
-      return Object.fromEntries(
-        Object.entries(counts).map(([source, routes]) => [source, sum(Object.values(routes).flatMap(Object.values))]),
-      );
+    calls,
+    /** The requests, by source, that the work caused; sources that got none are there with 0. */
+    async callsDuring(work: () => Promise<unknown>): Promise<Record<string, number>> {
+      const before = await calls();
+      await work();
+      return Object.fromEntries(Object.entries(await calls()).map(([source, count]) => [source, count - (before[source] ?? 0)]));
     },
-    async rawCalls(): Promise<Record<string, Record<string, Record<string, number>>>> {
-      return (await (await control("calls")).json()) as Record<string, Record<string, Record<string, number>>>;
-    },
-    /** Forgets counts, faults and quotas of the sandbox. */
+    /** Forgets counts, faults, quotas and tokens of the sandbox. */
     reset: () => control("reset", "POST"),
     async fault(fault: object): Promise<void> {
       const response = await control("faults", "POST", fault);

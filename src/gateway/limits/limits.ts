@@ -31,7 +31,7 @@ export const defaultLimits: QueryLimits = {
   maxDirectives: 60,
   maxBatch: 5,
   maxListSize: 200,
-  maxUpstreamCalls: 250,
+  maxUpstreamCalls: 400,
   maxBodyBytes: 256 * 1024,
 };
 

@@ -1,8 +1,10 @@
 import { describe, expect, it } from "@jest/globals";
 import { UpstreamError } from "../../../src/core/errors.ts";
 import { SharedReads } from "../../../src/gateway/shared-reads.ts";
+import type { CatalogEntry } from "../../../src/source/catalog.ts";
 import type { CallContext } from "../../../src/upstream/context.ts";
 
+const entry = { id: "crm.contacts", name: "contacts", source: { name: "crm" } } as CatalogEntry;
 const waiter = (signal = new AbortController().signal): CallContext => ({
   priority: "live",
   signal,
@@ -25,7 +27,7 @@ function byHand() {
       );
     });
   };
-  return { asked, contexts, answer: () => answers.forEach(each => each()), plan: { scope: "s", freshMs: 60_000, load } };
+  return { asked, contexts, answer: () => answers.forEach(each => each()), plan: { scope: "s", entry, freshMs: 60_000, load } };
 }
 
 describe("SharedReads", () => {
