@@ -1,6 +1,5 @@
 import "./workers.js";
 import { GraphiQL, HISTORY_PLUGIN } from "graphiql";
-import "graphiql/style.css";
 import { createRoot } from "react-dom/client";
 import "./page.css";
 import { ownStorage } from "./own-storage.js";
