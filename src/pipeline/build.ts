@@ -1,0 +1,124 @@
+import { rm } from "node:fs/promises";
+import { type EntityName, entityNames } from "../core/canonical.ts";
+import type { Catalog } from "../source/catalog.ts";
+import { verifySegment } from "../store/raw-store.ts";
+import { type CollectionReport, type DatasetManifest, DatasetStore } from "./dataset.ts";
+import { identify, matchesOf } from "./identify.ts";
+import { type BuildInput, chooseInputs, reportInput } from "./inputs.ts";
+import { customersSql, ownedSql, ownersFound } from "./join.ts";
+import { load, type TableReport } from "./load.ts";
+import { type Normalized, normalize, prepare } from "./normalize.ts";
+import type { OnProgress } from "./progress.ts";
+import { issuesPlan, planOf, quarantinePlan, tableNames } from "./tables.ts";
+import { versionOf } from "./version.ts";
+import { openWorkbench, type Workbench } from "./workbench.ts";
+
+export interface BuildOptions {
+  readonly catalog: Catalog;
+  /** Where state is kept: responses are read from `<home>/raw`, the dataset goes to `<home>/dataset/<version>`. */
+  readonly home: string;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: OnProgress;
+}
+
+export interface BuildResult extends DatasetManifest {
+  /** The folder of the dataset. */
+  readonly path: string;
+  /** False when the same version was there already. */
+  readonly isNew: boolean;
+}
+
+interface Work {
+  readonly bench: Workbench;
+  readonly catalog: Catalog;
+  readonly folder: string;
+  readonly onProgress: OnProgress;
+  readonly signal: AbortSignal | undefined;
+}
+
+/**
+ * Builds the tables from the newest usable responses of every collection; asks no source. The same inputs give the same version, and a version
+ * that is there is not built again. Throws `REQUEST_INVALID` when there is nothing to build from, `UPSTREAM_CONTRACT` for values that
+ * no column can hold exactly, and `STORE_UNAVAILABLE`; then no dataset has changed.
+ */
+export async function build(options: BuildOptions): Promise<BuildResult> {
+  const { catalog, home, signal } = options;
+  const onProgress = options.onProgress ?? (() => undefined);
+  const inputs = await chooseInputs(catalog, home);
+  const version = await versionOf(catalog, inputs);
+  const store = new DatasetStore(home);
+  const known = await store.find(version);
+  const make = (folder: string) => makeDataset({ catalog, folder, onProgress, signal }, inputs, version);
+  const manifest = known ?? (await store.publish(version, make));
+  await store.select(version);
+  return { ...manifest, path: store.pathOf(version), isNew: known === undefined };
+}
+
+async function makeDataset(parts: Omit<Work, "bench">, inputs: readonly BuildInput[], version: string): Promise<DatasetManifest> {
+  const spill = `${parts.folder}/spill`;
+  const bench = await openWorkbench(parts.catalog, spill);
+  try {
+    const work = { ...parts, bench };
+    const normalized = await normalizeAll(work, inputs);
+    const tables = await makeTables(work, normalized);
+    const collections: CollectionReport[] = [];
+    for (const each of normalized) collections.push(await reportCollection(bench, each));
+    const reports = inputs.map(reportInput);
+    return {
+      format: 1,
+      version,
+      isComplete: reports.every(({ verdict }) => verdict === "complete"),
+      inputs: reports,
+      tables,
+      collections,
+    };
+  } finally {
+    bench.close();
+    await rm(spill, { recursive: true, force: true });
+  }
+}
+
+async function normalizeAll({ bench, onProgress, signal }: Work, inputs: readonly BuildInput[]): Promise<Normalized[]> {
+  await prepare(bench);
+  const normalized: Normalized[] = [];
+  for (const [index, input] of inputs.entries()) {
+    signal?.throwIfAborted();
+    if (input.pull) await verifySegment(input.pull);
+    const each = await normalize(bench, input, `collection_${index}`);
+    normalized.push(each);
+    const { source, name } = input.entry;
+    onProgress({ stage: "normalize", source: source.name, collection: name, records: each.counts.records });
+  }
+  return normalized;
+}
+
+async function makeTables(
+  { bench, catalog, folder, onProgress, signal }: Work,
+  normalized: readonly Normalized[],
+): Promise<TableReport[]> {
+  const of = (entity: EntityName) => normalized.filter(({ input }) => input.entry.collection.canonical === entity);
+  onProgress({ stage: "identity", records: await identify(bench, of("Customer")) });
+  for (const entity of entityNames) {
+    signal?.throwIfAborted();
+    const sql = entity === "Customer" ? customersSql(catalog, of(entity)) : ownedSql(entity, of(entity));
+    await bench.run(`CREATE TABLE ${tableNames[entity]} AS ${sql}`);
+    onProgress({ stage: "join" });
+  }
+  const tables: TableReport[] = [];
+  for (const plan of [...entityNames.map(planOf), issuesPlan, quarantinePlan]) {
+    signal?.throwIfAborted();
+    const table = await load(bench, plan, folder);
+    tables.push(table);
+    onProgress({ stage: "load", records: table.rows });
+  }
+  return tables;
+}
+
+async function reportCollection(bench: Workbench, normalized: Normalized): Promise<CollectionReport> {
+  const { entry } = normalized.input;
+  const entity = entry.collection.canonical;
+  const matches = await (entity === "Customer"
+    ? matchesOf(bench, normalized)
+    : ownersFound(bench, tableNames[entity], normalized));
+  return { source: entry.source.name, collection: entry.name, ...normalized.counts, ...matches };
+}

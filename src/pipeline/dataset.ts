@@ -1,0 +1,104 @@
+import { mkdir, readFile, rename, rm } from "node:fs/promises";
+import { asError, StoreError } from "../core/errors.ts";
+import { syncFolder, writeDurably } from "../store/raw-store.ts";
+import type { InputReport } from "./inputs.ts";
+import type { TableReport } from "./load.ts";
+import type { NormalizedCounts } from "./normalize.ts";
+import type { MatchCounts } from "./identify.ts";
+
+/** How the records of one collection fared in a build. `matched` says of customers: found in another source too; of others: its customer is known. */
+export interface CollectionReport extends NormalizedCounts, MatchCounts {
+  readonly source: string;
+  readonly collection: string;
+}
+
+/** A dataset as its own manifest describes it. Nothing in it depends on when or where it was built. */
+export interface DatasetManifest {
+  readonly format: 1;
+  readonly version: string;
+  /** False when a collection was not pulled to its end, or not at all. */
+  readonly isComplete: boolean;
+  readonly inputs: readonly InputReport[];
+  readonly tables: readonly TableReport[];
+  readonly collections: readonly CollectionReport[];
+}
+
+const MANIFEST = "manifest.json";
+const CURRENT = "current";
+
+/** The datasets under a home: `<home>/dataset/<version>/`, and a file `current` that names the version built last. */
+export class DatasetStore {
+  readonly #root: string;
+
+  constructor(home: string) {
+    this.#root = `${home}/dataset`;
+  }
+
+  pathOf(version: string): string {
+    return `${this.#root}/${version}`;
+  }
+
+  /** A dataset that is there already, or undefined. */
+  async find(version: string): Promise<DatasetManifest | undefined> {
+    const text = await textOf(`${this.pathOf(version)}/${MANIFEST}`);
+    return text === undefined ? undefined : (JSON.parse(text) as DatasetManifest);
+  }
+
+  /** The path of the dataset that was built last. Throws `STORE_UNAVAILABLE` when there is none. */
+  async currentPath(): Promise<string> {
+    const version = await textOf(`${this.#root}/${CURRENT}`);
+    if (version === undefined)
+      throw new StoreError("STORE_UNAVAILABLE", `there is no dataset in ${this.#root}: run a build first`);
+    return this.pathOf(version.trim());
+  }
+
+  /** Runs the work in a new folder and lets it appear as the version it makes; whatever happens, nothing half done remains. */
+  async publish(version: string, work: (folder: string) => Promise<DatasetManifest>): Promise<DatasetManifest> {
+    const folder = `${this.#root}/.${version}.${process.pid}.partial`;
+    try {
+      await mkdir(folder, { recursive: true });
+      const manifest = await work(folder);
+      await writeDurably(`${folder}/${MANIFEST}`, `${JSON.stringify(manifest, null, 2)}\n`);
+      await syncFolder(folder);
+      return await this.#appear(folder, manifest);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  }
+
+  /** Makes a version the current one. */
+  async select(version: string): Promise<void> {
+    const temporary = `${this.#root}/.${CURRENT}.${process.pid}`;
+    await writeDurably(temporary, `${version}\n`);
+    await rename(temporary, `${this.#root}/${CURRENT}`);
+    await syncFolder(this.#root);
+  }
+
+  async #appear(folder: string, manifest: DatasetManifest): Promise<DatasetManifest> {
+    try {
+      await rename(folder, this.pathOf(manifest.version));
+      return manifest;
+    } catch (thrown) {
+      // Somebody else may have built the same version meanwhile; theirs is as good.
+      const other = await this.find(manifest.version);
+      if (other) return other;
+      throw thrown;
+    }
+  }
+}
+
+/** Reads the manifest of the dataset in a folder. Throws `STORE_UNAVAILABLE`. */
+export async function readDataset(path: string): Promise<DatasetManifest> {
+  const text = await textOf(`${path}/${MANIFEST}`);
+  if (text === undefined) throw new StoreError("STORE_UNAVAILABLE", `there is no dataset in ${path}`);
+  return JSON.parse(text) as DatasetManifest;
+}
+
+async function textOf(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (thrown) {
+    if (thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT") return undefined;
+    throw new StoreError("STORE_UNAVAILABLE", `cannot read ${path}: ${asError(thrown).message}`, { cause: thrown });
+  }
+}

@@ -1,0 +1,63 @@
+import { type IdentityRecord, resolveIdentity } from "../identity/resolve.ts";
+import { named, quoted } from "../mapping/sql-text.ts";
+import type { Normalized } from "./normalize.ts";
+import type { Row, Workbench } from "./workbench.ts";
+
+/** Rows that are handed to DuckDB before it is told to store them. */
+const FLUSH_ROWS = 10_000;
+
+/**
+ * Finds out who is who among the normalized customers and keeps it as the table `member`: collection, key, customer id, and the record's
+ * position in its cluster, by which "the smallest key" is decided, so that text is compared in one place only. Returns the number of customers.
+ */
+export async function identify(bench: Workbench, customers: readonly Normalized[]): Promise<number> {
+  const records: IdentityRecord[] = [];
+  for (const each of customers) for (const record of await identityRecords(bench, each)) records.push(record);
+  const single = customers.filter(({ input }) => input.entry.collection.identity?.onePerCustomer);
+  const { clusters } = resolveIdentity(records, new Set(single.map(({ input }) => input.entry.id)));
+  await bench.run("CREATE TABLE member (collection VARCHAR, key VARCHAR, customer_id VARCHAR, position INTEGER)");
+  const appender = await bench.connection.createAppender("member");
+  let rows = 0;
+  for (const { id, members } of clusters) {
+    for (const [position, { collection, key }] of members.entries()) {
+      for (const text of [collection, key, id]) appender.appendVarchar(text);
+      appender.appendInteger(position);
+      appender.endRow();
+      if (++rows % FLUSH_ROWS === 0) appender.flushSync();
+    }
+  }
+  appender.closeSync();
+  return clusters.length;
+}
+
+async function identityRecords(bench: Workbench, { input, table, clues }: Normalized): Promise<IdentityRecord[]> {
+  const selected = clues.map(({ value }, index) => `, ${value} AS ${named(`c${index}`)}`).join("");
+  const rows = await bench.rows(`SELECT "key" AS record_key, email${selected} FROM ${table}`);
+  const spaces = clues.map(({ space }) => space);
+  return rows.map(row => identityRecord(input.entry.id, spaces, row));
+}
+
+function identityRecord(collection: string, spaces: readonly string[], row: Row): IdentityRecord {
+  const clues = spaces.flatMap((space, index) => {
+    const value = row[`c${index}`] ?? null;
+    return value === null ? [] : [{ space, value }];
+  });
+  return { collection, key: String(row["record_key"]), email: row["email"] ?? null, clues };
+}
+
+/** How many records of a collection have found a customer's other records, or their owner, and how many stand alone. */
+export interface MatchCounts {
+  readonly matched: number;
+  readonly unmatched: number;
+}
+
+/** Counts the records of a collection of customers whose cluster reaches into another source. */
+export async function matchesOf(bench: Workbench, { input }: Normalized): Promise<MatchCounts> {
+  const { id, source } = input.entry;
+  const [row] = await bench.rows(`
+    SELECT count(*) AS total, count(*) FILTER (EXISTS (
+      SELECT 1 FROM member AS other WHERE other.customer_id = member.customer_id AND NOT starts_with(other.collection, ${quoted(`${source.name}.`)})
+    )) AS matched FROM member WHERE collection = ${quoted(id)}`);
+  const matched = Number(row?.["matched"]);
+  return { matched, unmatched: Number(row?.["total"]) - matched };
+}

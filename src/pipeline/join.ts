@@ -1,0 +1,64 @@
+import type { EntityName } from "../core/canonical.ts";
+import { survivorshipOrder } from "../identity/survivorship.ts";
+import { named, quoted } from "../mapping/sql-text.ts";
+import type { Catalog } from "../source/catalog.ts";
+import type { Normalized } from "./normalize.ts";
+import { fieldColumns, planOf, type TablePlan } from "./tables.ts";
+import type { MatchCounts } from "./identify.ts";
+import type { Workbench } from "./workbench.ts";
+
+/**
+ * Joins the customers' records into one row for each cluster. A field comes from the record that survives: of the best ranked collection the
+ * first record that has a value or a value that cannot be read. The latter leaves the field null, as the live path does: a source's broken
+ * value is not covered up by the next source's.
+ */
+export const customersSql = (catalog: Catalog, customers: readonly Normalized[]): string => {
+  if (customers.length === 0) return emptySql(planOf("Customer"));
+  const fields = fieldColumns("Customer").filter(({ field }) => field !== "key");
+  const survivors = fields.map(({ field, name }) => `${survivorSql(catalog, field)} AS ${named(name)}`);
+  const records = customers.map(
+    ({ input, table }) => `
+      SELECT member.customer_id, member.collection, member.position, record.* EXCLUDE (line, "index", raw)
+      FROM ${table} AS record JOIN member ON member.collection = ${quoted(input.entry.id)} AND member.key = record."key"`,
+  );
+  return `
+    SELECT customer_id AS id, ${survivors.join(", ")},
+      list(collection || ':' || "key" ORDER BY position) AS source_keys, max(received_at) AS fetched_at
+    FROM (${records.join(" UNION ALL BY NAME ")}) GROUP BY customer_id`;
+};
+
+function survivorSql(catalog: Catalog, field: string): string {
+  const order = survivorshipOrder(catalog, field).map(({ id }) => quoted(id));
+  if (order.length === 0) return "NULL::VARCHAR";
+  const rank = `list_position([${order.join(", ")}], collection)`;
+  const [value, issue] = [named(field), named(`${field} issue`)];
+  const isAccepted = `${rank} IS NOT NULL AND (${value} IS NOT NULL OR ${issue} = 'INVALID_VALUE')`;
+  return `first(${value} ORDER BY ${rank}, position) FILTER (${isAccepted})`;
+}
+
+/** Records that belong to customers, each with the canonical id of its customer; a left outer join: a record whose owner is unknown stays, without. */
+export const ownedSql = (entity: EntityName, collections: readonly Normalized[]): string =>
+  collections.length === 0
+    ? emptySql(planOf(entity))
+    : collections.map(each => ownedRecordsSql(entity, each)).join(" UNION ALL BY NAME ");
+
+function ownedRecordsSql(entity: EntityName, { input: { entry }, table }: Normalized): string {
+  const fields = fieldColumns(entity).map(({ field, name }) => `record.${named(field)} AS ${named(name)}`);
+  return `
+    SELECT ${quoted(`${entry.id}:`)} || record."key" AS id, ${quoted(entry.source.name)} AS source, ${quoted(entry.name)} AS collection,
+      member.customer_id, ${fields.join(", ")}, record.received_at AS fetched_at, record.raw
+    FROM ${table} AS record LEFT JOIN member ON member.collection = ${quoted(ownerOf(entry))} AND member.key = record.customer`;
+}
+
+const ownerOf = ({ source, collection }: Normalized["input"]["entry"]): string => `${source.name}.${collection.owner ?? ""}`;
+
+const emptySql = ({ columns }: TablePlan): string =>
+  `SELECT ${columns.map(({ name }) => `NULL::VARCHAR AS ${named(name)}`).join(", ")} WHERE false`;
+
+/** Counts the records of a collection whose owner was found, in the joined table of their entity. */
+export async function ownersFound(bench: Workbench, table: string, { input: { entry } }: Normalized): Promise<MatchCounts> {
+  const [row] = await bench.rows(`
+    SELECT count(customer_id) AS matched, count(*) - count(customer_id) AS unmatched FROM ${table}
+    WHERE source = ${quoted(entry.source.name)} AND collection = ${quoted(entry.name)}`);
+  return { matched: Number(row?.["matched"]), unmatched: Number(row?.["unmatched"]) };
+}

@@ -1,0 +1,117 @@
+import { fieldsOf } from "../core/canonical.ts";
+import { compileQuery } from "../mapping/compile-sql.ts";
+import { named, quoted } from "../mapping/sql-text.ts";
+import type { StoredPull } from "../store/raw-store.ts";
+import type { BuildInput } from "./inputs.ts";
+import type { Workbench } from "./workbench.ts";
+
+/** How the records of one collection fared. */
+export interface NormalizedCounts {
+  readonly records: number;
+  /** Records whose key a later record of the same pull has. */
+  readonly duplicates: number;
+  readonly quarantined: number;
+  /** Values that could not be read as declared. */
+  readonly issues: number;
+}
+
+/** A collection's records as canonical text, a row for each key: a column for each field and for its issue, beside the clues. */
+export interface Normalized {
+  readonly input: BuildInput;
+  readonly table: string;
+  /** Key spaces of its explicit keys, and the columns that hold them. */
+  readonly clues: readonly { readonly space: string; readonly value: string }[];
+  readonly counts: NormalizedCounts;
+}
+
+/** Where a record came from, beside its fields. */
+const origin = ["line", `"index"`, "raw", "received_at"];
+
+const leastObjectBytes = 16 * 1024 * 1024;
+
+/** Creates the tables that normalizing fills. */
+export async function prepare(bench: Workbench): Promise<void> {
+  const texts = (names: readonly string[]) => names.map(name => `${name} VARCHAR`).join(", ");
+  await bench.run(`CREATE TABLE quarantine (${texts(["source", "collection", "key", "reason", "detail", "raw"])})`);
+  await bench.run(`CREATE TABLE issues (${texts(["source", "collection", "key", "field", "code", "raw"])})`);
+}
+
+/** Turns the kept responses of one collection into canonical records, by the declaration alone. What cannot be used goes to quarantine. */
+export async function normalize(bench: Workbench, input: BuildInput, table: string): Promise<Normalized> {
+  const { entry } = input;
+  const [records, mapped] = [`${table}_record`, `${table}_mapped`];
+  const { query, clues } = compileQuery(entry.collection, {
+    from: `(SELECT * EXCLUDE (record), record::JSON AS record FROM ${records} WHERE breaks IS NULL)`,
+    keep: origin,
+  });
+  await bench.run(`CREATE TABLE ${records} AS ${recordsSql(input)}`);
+  await bench.run(`CREATE TABLE ${mapped} AS ${query}`);
+  await bench.run(`CREATE TABLE ${table} AS ${latestSql(mapped)}`);
+  await bench.run(`INSERT INTO quarantine ${quarantineSql(input, records, mapped)}`);
+  await bench.run(`INSERT INTO issues ${issuesSql(input, table)}`);
+  const counts = await countsOf(bench, input, { records, mapped, table });
+  await bench.run(`DROP TABLE ${records}`);
+  await bench.run(`DROP TABLE ${mapped}`);
+  return { input, table, clues, counts };
+}
+
+/** Every record of the kept responses: where it stands, its exact text, and what it breaks of its contract today. */
+export const recordsSql = ({ entry, pull }: BuildInput): string => `
+  SELECT line, "index", sha256 || '#' || "index" AS raw, received_at, record,
+    contract_breaks(record, ${quoted(entry.id)}) AS breaks
+  FROM (
+    SELECT line, sha256, received_at, unnest(range(len(records))) AS "index", unnest(records) AS record
+    FROM (
+      SELECT line, sha256, "receivedAt" AS received_at, records_of(body, ${quoted(entry.collection.list.items)}) AS records
+      FROM ${pull === null ? noEnvelopes : envelopesOf(pull)}
+    )
+  )`;
+
+const columns = `{line: 'BIGINT', sha256: 'VARCHAR', "receivedAt": 'VARCHAR', body: 'VARCHAR'}`;
+const noEnvelopes = `(SELECT 0::BIGINT AS line, '' AS sha256, '' AS "receivedAt", '' AS body WHERE false)`;
+
+const envelopesOf = ({ path, manifest }: StoredPull): string =>
+  `read_ndjson(${quoted(path)}, columns = ${columns}, compression = 'zstd', ` +
+  `maximum_object_size = ${Math.max(leastObjectBytes, manifest.segment.longestLineBytes + 1)})`;
+
+const hasKey = `"key" IS NOT NULL AND "key issue" IS NULL`;
+
+/** Of several records with one key the one that was received last. */
+const latestSql = (mapped: string): string => `
+  SELECT * FROM ${mapped} WHERE ${hasKey}
+  QUALIFY row_number() OVER (PARTITION BY "key" ORDER BY line DESC, "index" DESC) = 1`;
+
+const quarantineSql = ({ entry }: BuildInput, records: string, mapped: string): string => {
+  const place = `${quoted(entry.source.name)} AS source, ${quoted(entry.name)} AS collection`;
+  return `
+  SELECT ${place}, NULL AS key, 'CONTRACT' AS reason, breaks AS detail, raw FROM ${records} WHERE breaks IS NOT NULL
+  UNION ALL
+  SELECT ${place}, "key", 'NO_KEY' AS reason, "key issue" AS detail, raw FROM ${mapped} WHERE NOT (${hasKey})`;
+};
+
+const issuesSql = ({ entry }: BuildInput, table: string): string =>
+  fieldsOf(entry.collection.canonical)
+    .map(([field]) => {
+      const issue = named(`${field} issue`);
+      return `SELECT ${quoted(entry.source.name)}, ${quoted(entry.name)}, "key", ${quoted(field)}, ${issue}, raw FROM ${table} WHERE ${issue} IS NOT NULL`;
+    })
+    .join(" UNION ALL ");
+
+async function countsOf(
+  bench: Workbench,
+  { entry }: BuildInput,
+  tables: { records: string; mapped: string; table: string },
+): Promise<NormalizedCounts> {
+  const place = `source = ${quoted(entry.source.name)} AND collection = ${quoted(entry.name)}`;
+  const [row] = await bench.rows(`SELECT
+    (SELECT count(*) FROM ${tables.records}) AS records,
+    (SELECT count(*) FROM ${tables.mapped} WHERE ${hasKey}) - (SELECT count(*) FROM ${tables.table}) AS duplicates,
+    (SELECT count(*) FROM quarantine WHERE ${place}) AS quarantined,
+    (SELECT count(*) FROM issues WHERE ${place}) AS issues`);
+  return {
+    records: Number(row?.["records"]),
+    duplicates: Number(row?.["duplicates"]),
+    quarantined: Number(row?.["quarantined"]),
+    issues: Number(row?.["issues"]),
+  };
+}

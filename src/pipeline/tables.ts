@@ -1,0 +1,82 @@
+import { type EntityName, type FieldKind, fieldsOf } from "../core/canonical.ts";
+import { named } from "../mapping/sql-text.ts";
+
+/** The table that an entity's rows go to. */
+export const tableNames: Readonly<Record<EntityName, string>> = {
+  Customer: "customers",
+  Invoice: "invoices",
+  Ticket: "tickets",
+  UsageDay: "usage_daily",
+};
+
+/** A column of a dataset's table. */
+export interface Column {
+  readonly name: string;
+  readonly type: string;
+  /** The canonical field that it holds, where it holds one. */
+  readonly field?: string;
+}
+
+export interface TablePlan {
+  readonly name: string;
+  readonly columns: readonly Column[];
+  /** Names of columns that no two rows have alike: the order of the rows. */
+  readonly order: readonly string[];
+}
+
+/** Digits of the widest exact number that Parquet and DuckDB share; a HUGEINT would become a double in Parquet. */
+export const DECIMAL_TYPE = "DECIMAL(38, 10)";
+const LONG_TYPE = "DECIMAL(38, 0)";
+
+const types: Readonly<Partial<Record<FieldKind, string>>> = {
+  instant: "TIMESTAMP",
+  date: "DATE",
+  decimal: DECIMAL_TYPE,
+  int: "INTEGER",
+  long: LONG_TYPE,
+  boolean: "BOOLEAN",
+};
+
+/** A canonical name as a column or table writes it. */
+export const snakeCase = (name: string): string => name.replaceAll(/([a-z0-9])([A-Z])/g, "$1_$2").toLowerCase();
+
+/** The columns of an entity's canonical fields. */
+export const fieldColumns = (entity: EntityName): readonly (Column & { readonly field: string })[] =>
+  fieldsOf(entity).map(([field, { kind }]) => ({ name: snakeCase(field), type: types[kind] ?? "VARCHAR", field }));
+
+/** A column's value as the text that a canonical value is written as, decimals without trailing zeros. */
+export function canonicalTextSql({ name, type }: Column): string {
+  const column = named(name);
+  if (type === "TIMESTAMP") return `strftime(${column}, '%Y-%m-%dT%H:%M:%S.%gZ')`;
+  if (type === DECIMAL_TYPE) return `regexp_replace(CAST(${column} AS VARCHAR), '\\.?0+$', '')`;
+  return `CAST(${column} AS VARCHAR)`;
+}
+
+const text = (name: string): Column => ({ name, type: "VARCHAR" });
+const fetchedAt: Column = { name: "fetched_at", type: "TIMESTAMP" };
+
+/** The table of an entity: customers have one row for each cluster, the others one for each record. */
+export function planOf(entity: EntityName): TablePlan {
+  const name = tableNames[entity];
+  const fields = fieldColumns(entity);
+  if (entity === "Customer") {
+    const own = fields.filter(({ field }) => field !== "key");
+    return { name, columns: [text("id"), ...own, { name: "source_keys", type: "VARCHAR[]" }, fetchedAt], order: ["id"] };
+  }
+  const columns = [text("id"), text("source"), text("collection"), text("customer_id"), ...fields, fetchedAt, text("raw")];
+  return { name, columns, order: ["id"] };
+}
+
+/** Values that could not be read as declared, one row for each record and field. */
+export const issuesPlan: TablePlan = {
+  name: "issues",
+  columns: ["source", "collection", "key", "field", "code", "raw"].map(text),
+  order: ["source", "collection", "key", "field"],
+};
+
+/** Records that are in no table, one row for each, and why. */
+export const quarantinePlan: TablePlan = {
+  name: "quarantine",
+  columns: ["source", "collection", "key", "reason", "detail", "raw"].map(text),
+  order: ["source", "collection", "raw"],
+};

@@ -1,0 +1,45 @@
+import { createHash } from "node:crypto";
+import { readdir, readFile } from "node:fs/promises";
+import { relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { z } from "zod";
+import { canonical } from "../core/canonical.ts";
+import type { Catalog, CatalogEntry } from "../source/catalog.ts";
+import type { BuildInput } from "./inputs.ts";
+
+/** The rooms whose code decides what is in a dataset. */
+const rooms = ["core", "source", "mapping", "identity", "upstream", "store", "pipeline"];
+const sourceFolder = fileURLToPath(new URL("../", import.meta.url));
+const lockFile = fileURLToPath(new URL("../../package-lock.json", import.meta.url));
+
+/** A dataset's version: a function of the responses, the declarations, and the code with its libraries. */
+export async function versionOf(catalog: Catalog, inputs: readonly BuildInput[]): Promise<string> {
+  const raw = inputs.map(({ entry, pull }) => [entry.id, pull?.manifestSha256 ?? null]);
+  const parts = [raw, catalog.entries.map(declared), canonical, await codeHash()];
+  return createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 20);
+}
+
+/** What of a collection's declaration a build depends on. */
+const declared = ({ id, collection }: CatalogEntry) => {
+  const { contract, list, owner, identity, survivorship, map } = collection;
+  const shape = z.toJSONSchema(contract, { unrepresentable: "any", io: "input" });
+  return { id, entity: collection.canonical, shape, items: list.items, owner, identity, survivorship, map };
+};
+
+let hash: Promise<string> | undefined;
+/** Read once: the code of a running process does not change. */
+const codeHash = (): Promise<string> => (hash ??= hashCode());
+
+async function hashCode(): Promise<string> {
+  const found = await Promise.all(rooms.map(room => filesUnder(`${sourceFolder}${room}`)));
+  const sum = createHash("sha256");
+  for (const path of [...found.flat().toSorted(), lockFile]) {
+    sum.update(`${relative(sourceFolder, path)}\n`).update(await readFile(path));
+  }
+  return sum.digest("hex");
+}
+
+async function filesUnder(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  return entries.filter(entry => entry.isFile()).map(entry => `${entry.parentPath}/${entry.name}`);
+}

@@ -1,0 +1,125 @@
+import {
+  type DuckDBConnection,
+  type DuckDBDataChunk,
+  DuckDBInstance,
+  DuckDBScalarFunction,
+  type DuckDBType,
+  type DuckDBValue,
+  listValue,
+  LIST,
+  VARCHAR,
+} from "@duckdb/node-api";
+import { asError, StoreError } from "../core/errors.ts";
+import { ExactNumber, type Json, parseJson } from "../core/json.ts";
+import { registerFunctions } from "../mapping/functions.ts";
+import type { Catalog } from "../source/catalog.ts";
+import { contractBreaks } from "../upstream/decode.ts";
+import { itemsAt } from "../upstream/records.ts";
+
+/** A row as text by column name; what is not text comes as the text that DuckDB prints. */
+export type Row = Readonly<Record<string, string | null>>;
+
+/** An embedded DuckDB that knows how to take responses apart. Nothing of it remains once it is closed. */
+export interface Workbench {
+  readonly connection: DuckDBConnection;
+  /** Runs a statement; throws `STORE_UNAVAILABLE`. */
+  run(sql: string): Promise<void>;
+  /** All rows of a query; throws `STORE_UNAVAILABLE`. */
+  rows(sql: string): Promise<readonly Row[]>;
+  close(): void;
+}
+
+/** Opens an empty workbench that knows nothing beyond DuckDB; it spills to a folder when memory is short, or nowhere. */
+export async function openBench(spillFolder: string | null): Promise<Workbench> {
+  const options = spillFolder === null ? {} : { temp_directory: spillFolder };
+  const instance = await guarded("open", () => DuckDBInstance.create(":memory:", options));
+  const connection = await instance.connect();
+  return {
+    connection,
+    run: async sql => void (await guarded(sql, () => connection.run(sql))),
+    rows: sql => guarded(sql, async () => (await connection.runAndReadAll(sql)).getRowObjects().map(textRow)),
+    close() {
+      connection.closeSync();
+      instance.closeSync();
+    },
+  };
+}
+
+/**
+ * Opens a workbench for building. Beyond the mapping's own functions its SQL has `records_of(body, items)`, the records of a response as exact
+ * JSON texts, and `contract_breaks(record, collection)`, the places where a record breaks its collection's contract, or NULL.
+ */
+export async function openWorkbench(catalog: Catalog, spillFolder: string | null): Promise<Workbench> {
+  const bench = await openBench(spillFolder);
+  await registerFunctions(bench.connection);
+  bench.connection.registerScalarFunction(recordsOf);
+  bench.connection.registerScalarFunction(breaksFunction(catalog));
+  return bench;
+}
+
+async function guarded<T>(sql: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    const place = sql.trim().slice(0, 80);
+    throw new StoreError("STORE_UNAVAILABLE", `DuckDB refused "${place}": ${asError(cause).message}`, { cause });
+  }
+}
+
+const textRow = (row: Record<string, DuckDBValue>): Row =>
+  Object.fromEntries(Object.entries(row).map(([name, value]) => [name, value === null ? null : String(value)]));
+
+/** A function of texts. DuckDB's own reading of JSON is no way to a record: it rounds decimals, keeps the first of equal names and refuses what JSON allows. */
+function textFunction(
+  name: string,
+  returnType: DuckDBType,
+  read: (first: string, second: string) => DuckDBValue,
+): DuckDBScalarFunction {
+  return DuckDBScalarFunction.create({
+    name,
+    parameterTypes: [VARCHAR, VARCHAR],
+    returnType,
+    mainFunction: (info, input, output) => {
+      try {
+        const [first, second] = columnsOf(input);
+        for (let row = 0; row < input.rowCount; row++) output.setItem(row, read(first(row), second(row)));
+        output.flush();
+      } catch (thrown) {
+        info.setError(asError(thrown).message);
+      }
+    },
+  });
+}
+
+type TextColumn = (row: number) => string;
+
+function columnsOf(input: DuckDBDataChunk): [TextColumn, TextColumn] {
+  const [first, second] = [input.getColumnVector(0), input.getColumnVector(1)];
+  return [row => String(first.getItem(row)), row => String(second.getItem(row))];
+}
+
+const recordsOf = textFunction("records_of", LIST(VARCHAR), (body, items) =>
+  listValue(itemsAt(parseJson(body), items, "a kept response").map(exactText)),
+);
+
+const breaksFunction = (catalog: Catalog): DuckDBScalarFunction =>
+  textFunction("contract_breaks", VARCHAR, (record, collection) => {
+    const breaks = contractBreaks(catalog.get(collection), parseJson(record));
+    return breaks.length === 0 ? null : breaks.join("; ");
+  });
+
+/** What Node's JSON has and its types lack. @see https://github.com/tc39/proposal-json-parse-with-source */
+const { rawJSON } = JSON as unknown as { readonly rawJSON: (this: void, text: string) => object };
+
+const exactValue = (_name: string, value: unknown): unknown => {
+  if (typeof value === "bigint") return rawJSON(String(value));
+  return value instanceof ExactNumber ? rawJSON(value.text) : value;
+};
+
+/** A record as JSON text that says what the live path has read: every digit is there, a lone surrogate is U+FFFD. */
+export function exactText(record: Json): string {
+  const text = JSON.stringify(record, exactValue);
+  return text.includes("\\ud")
+    ? text.replace(/\\(?:\\|ud[89a-f][0-9a-f]{2})/g, escape => (escape === "\\\\" ? escape : "\u{fffd}"))
+    : text;
+}
