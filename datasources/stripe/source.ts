@@ -53,6 +53,7 @@ export default t.defineSource({
       contract: customer,
       list: { request: () => t.get("customers.list", "/v1/customers"), items: "data[*]", pages, order: "newest-first" },
       lookup: t.eachLookup({ request: key => t.get("customers.get", `/v1/customers/${encodeURIComponent(key)}`) }),
+      tombstone: { path: "deleted", equals: true },
       freshness: { cacheMs: 30_000, mirrorMs: 900_000 },
       identity: { onePerCustomer: true, keys: { account_number: t.ref("metadata.account_number") } },
       survivorship: { rank: 2, fields: { email: 3 } },

@@ -11,7 +11,7 @@ const declaration = (name: string): string => `import { z } from "zod";
 import * as t from "../../src/source/index.ts";
 
 /** Only what is used. @see the provider's reference of this record */
-const contact = z.object({
+const personRecord = z.object({
   id: z.string(),
   name: z.string().nullish(),
   email: z.string().nullish(),
@@ -28,16 +28,16 @@ export default t.defineSource({
     limits: [t.window({ requests: 10, windowMs: 1000 })],
   },
   collections: {
-    contacts: t.collection({
+    people: t.collection({
       canonical: "Customer",
-      contract: contact,
+      contract: personRecord,
       list: {
-        request: () => t.get("contacts.list", "/contacts"),
+        request: () => t.get("people.list", "/people"),
         items: "data[*]",
         pages: t.cursorPages({ next: "next_cursor", cursorParameter: "cursor", sizeParameter: "limit", maxPageSize: 100 }),
         order: "oldest-first",
       },
-      lookup: t.eachLookup({ request: key => t.get("contacts.get", \`/contacts/\${encodeURIComponent(key)}\`) }),
+      lookup: t.eachLookup({ request: key => t.get("people.get", \`/people/\${encodeURIComponent(key)}\`) }),
       freshness: { cacheMs: 30_000, mirrorMs: 900_000 },
       identity: { onePerCustomer: true },
       survivorship: { rank: 9 },
@@ -61,8 +61,8 @@ import type { Population } from "../../src/sandbox/population.ts";
 
 const KEY = "${name}_sandbox_key";
 
-/** The contact at a position of the listing. */
-function contactAt(population: Population, position: number) {
+/** The record at a position of the listing. */
+function personAt(population: Population, position: number) {
   const { person, copy } = population.traces("${name}").at(position);
   const { fullName, email } = population.rendering(person, "${name}", copy);
   return { id: String(position + 1), name: fullName, email, created_at: new Date(population.recordedAt(person, "${name}", copy)).toISOString() };
@@ -76,22 +76,22 @@ const imitation: Imitation = {
     app.addHook("preHandler", async (request, reply) => {
       if (request.headers.authorization !== \`Bearer \${KEY}\`) await reply.code(401).send({ error: "unauthorized" });
     });
-    app.get("/contacts", request => {
+    app.get("/people", request => {
       const { cursor = "0", limit = "100" } = request.query as { cursor?: string; limit?: string };
       const start = Number(cursor);
       const end = Math.min(length, start + Math.min(100, Number(limit)));
-      const data = Array.from({ length: end - start }, (_, index) => contactAt(population, start + index));
+      const data = Array.from({ length: end - start }, (_, index) => personAt(population, start + index));
       return { data, next_cursor: end < length ? String(end) : null };
     });
-    app.get("/contacts/:id", async (request, reply) => {
+    app.get("/people/:id", async (request, reply) => {
       const position = Number((request.params as { id: string }).id) - 1;
       if (!(position >= 0 && position < length)) return reply.code(404).send({ error: "not found" });
-      return contactAt(population, position);
+      return personAt(population, position);
     });
   },
   records(population, person) {
     const position = population.traces("${name}").positionOf(person, 0);
-    return position < 0 ? [] : [{ collection: "contacts", key: String(position + 1) }];
+    return position < 0 ? [] : [{ collection: "people", key: String(position + 1) }];
   },
 };
 

@@ -45,7 +45,7 @@ export function parseJson(text: string): Json {
 export const isJsonObject = (value: unknown): value is { readonly [name: string]: Json } =>
   typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof ExactNumber);
 
-/** The values at a dotted path; `*` after a name (`accounts[*].usage[*]`) goes through every element of an array. */
+/** The values at a dotted path; `*` after a name (`rows[*].parts[*]`) goes through every element of an array. */
 export function valuesAt(value: unknown, path: string): unknown[] {
   if (path === "") return [value];
   let found: unknown[] = [value];

@@ -74,7 +74,7 @@ export interface IdentityClues<R> {
   readonly onePerCustomer: boolean;
   /**
    * Explicit keys by key space. A space is `<source>.<collection>` when the value is that collection's key, or any name that
-   * several sources share, e.g. `account_number`.
+   * several sources share.
    */
   readonly keys?: Readonly<Record<string, Rule<R, Reference | null>>>;
 }
@@ -106,6 +106,12 @@ export type Mapping<R, N extends EntityName> = {
   readonly [F in keyof Entity<N>]-?: Rule<Complete<R>, Entity<N>[F]>;
 };
 
+/** How a record says that it was deleted: the value found at a path. It is then as good as not there. */
+export interface Tombstone {
+  readonly path: string;
+  readonly equals: string | boolean;
+}
+
 export interface CollectionSpec<N extends EntityName, R> {
   /** The canonical entity that its records become. */
   readonly canonical: N;
@@ -113,6 +119,7 @@ export interface CollectionSpec<N extends EntityName, R> {
   readonly contract: z.ZodType<R>;
   readonly list: Listing;
   readonly lookup?: Lookup;
+  readonly tombstone?: Tombstone;
   /** For records that belong to a customer: the collection of this source whose key the canonical `customer` holds. */
   readonly owner?: string;
   readonly related?: Related;
@@ -129,6 +136,7 @@ export interface Collection {
   readonly contract: z.ZodType;
   readonly list: Listing;
   readonly lookup?: Lookup;
+  readonly tombstone?: Tombstone;
   readonly owner?: string;
   readonly related?: Related;
   readonly freshness: Freshness;

@@ -1,6 +1,6 @@
 /** One request to a source, described and not yet sent. `src/upstream` is the only place that sends it. */
 export interface UpstreamRequest {
-  /** The route class: names the request in limits, breaker, logs and errors, e.g. `contacts.batchRead`. Never holds a key. */
+  /** The route class: names the request in limits, breaker, logs and errors, e.g. `things.batchRead`. Never holds a key. */
   readonly operation: string;
   readonly method: "GET" | "POST";
   /** Path under the source's base URL, starting with `/`; values in it are already percent-encoded. */

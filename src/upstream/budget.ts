@@ -26,6 +26,8 @@ export interface Permit {
 const bottleneckPriority: Readonly<Record<Priority, number>> = { live: 2, intake: 5, bulk: 8 };
 const MAX_QUEUED = 20_000;
 const REFILL_MS = 250;
+/** A provider's bucket that is still nearly full gains nothing while ours, whose points are reserved already, would. */
+const HEAD_START_MS = 1_000;
 
 /**
  * One source's budget: every limit that it declares, kept by Bottleneck reservoirs.
@@ -41,7 +43,9 @@ export class Budget {
 
   constructor(limits: readonly Limit[], options: { clock: Clock }) {
     this.#clock = options.clock;
-    this.#gates = limits.map(limit =>
+    // Narrow limits first: whoever waits for one must not hold a place in a wide one that other operations could use.
+    const narrowFirst = [...limits].sort((a, b) => breadthOf(a) - breadthOf(b));
+    this.#gates = narrowFirst.map(limit =>
       limit.type === "window" ? new WindowGate(limit) : new CostGate(limit.capacity, limit.restorePerSecond),
     );
   }
@@ -84,6 +88,8 @@ export class Budget {
     }
   }
 }
+
+const breadthOf = (limit: Limit): number => (limit.type === "window" && limit.per === "operation" ? 0 : 1);
 
 interface Gate {
   acquire(request: UpstreamRequest, context: CallContext): Promise<Permit>;
@@ -165,37 +171,53 @@ class WindowGate implements Gate {
   }
 }
 
-/** A bucket of cost points that refills all the time; what a request took less than was reserved comes back. */
+/**
+ * A bucket of cost points that refills all the time; what a request took less than was reserved comes back. It refills by the time that has
+ * passed, from the first answer on: Bottleneck's own refill adds a fixed amount on each beat, and a late beat's share is lost.
+ */
 class CostGate implements Gate {
   readonly #limiter: Bottleneck;
   readonly #capacity: number;
+  readonly #timer: NodeJS.Timeout;
+  #refilledAtMs: number | undefined;
 
   constructor(capacity: number, restorePerSecond: number) {
     this.#capacity = capacity;
-    this.#limiter = new Bottleneck({
-      reservoir: capacity,
-      reservoirIncreaseAmount: (restorePerSecond * REFILL_MS) / 1000,
-      reservoirIncreaseInterval: REFILL_MS,
-      reservoirIncreaseMaximum: capacity,
-    });
+    this.#limiter = new Bottleneck({ reservoir: capacity });
+    this.#timer = setInterval(() => void this.#refill(restorePerSecond), REFILL_MS);
+    this.#timer.unref();
   }
 
   async acquire(request: UpstreamRequest, context: CallContext): Promise<Permit> {
     const reserved = Math.min(request.cost ?? 1, this.#capacity);
     await takeFrom(this.#limiter, reserved, context);
-    return { settle: actual => void this.#refund(reserved - (actual ?? reserved)) };
+    return { settle: actual => this.#settle(reserved - (actual ?? reserved)) };
   }
 
   async status(): Promise<LimitStatus> {
-    const left = (await this.#limiter.currentReservoir()) ?? this.#capacity;
+    const left = Math.floor((await this.#limiter.currentReservoir()) ?? this.#capacity);
     return { name: "cost", unit: "points", allowed: this.#capacity, left, queued: this.#limiter.counts().QUEUED, windowMs: null };
   }
 
   async close(): Promise<void> {
+    clearInterval(this.#timer);
     await this.#limiter.disconnect();
   }
 
-  async #refund(points: number): Promise<void> {
+  #settle(unused: number): void {
+    this.#refilledAtMs ??= performance.now() + HEAD_START_MS;
+    void this.#add(unused);
+  }
+
+  async #refill(restorePerSecond: number): Promise<void> {
+    const nowMs = performance.now();
+    const elapsedMs = nowMs - (this.#refilledAtMs ?? nowMs);
+    if (elapsedMs <= 0) return;
+    this.#refilledAtMs = nowMs;
+    await this.#add((elapsedMs * restorePerSecond) / 1000);
+  }
+
+  async #add(points: number): Promise<void> {
     if (points <= 0) return;
     const left = (await this.#limiter.currentReservoir()) ?? 0;
     await this.#limiter.incrementReservoir(Math.min(points, this.#capacity - left));

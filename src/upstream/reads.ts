@@ -44,6 +44,7 @@ async function lookupEach(
     const response = await upstream.send(lookup.request(key), context);
     if (response.problems[0]) throw response.problems[0];
     const record = lookup.item === undefined ? response.body : valueAt(response.body, lookup.item);
+    if (isDeleted(entry, record)) return new Map([[key, null]]);
     const fetched = { ...decode(entry, record), fetchedAtMs: response.receivedAtMs };
     if (fetched.entity.key !== key) throw new ContractError("UPSTREAM_CONTRACT", `asked for one key, got the record of another`);
     return new Map([[key, fetched]]);
@@ -62,20 +63,40 @@ async function lookupBatch(
 ): Promise<Outcomes<Fetched | null>> {
   try {
     const response = await upstream.send(lookup.request(keys), context);
-    const outcomes = new Map<string, Fetched | Error | null>(keys.map(key => [key, absentIn(response, entry)]));
-    for (const record of usableItems(response, lookup.items, entry)) keepRecord(outcomes, entry, record, response.receivedAtMs);
+    const records = usableItems(response, lookup.items, entry);
+    const absent = namelessIn(records, entry) ?? absentIn(response, entry);
+    const outcomes = new Map<string, Fetched | Error | null>(keys.map(key => [key, absent]));
+    for (const record of records) keepRecord(outcomes, entry, record, response.receivedAtMs);
     return outcomes;
   } catch (thrown) {
     return new Map(keys.map(key => [key, placed(thrown, entry)]));
   }
 }
 
+function isDeleted({ collection: { tombstone } }: CatalogEntry, record: unknown): boolean {
+  return tombstone !== undefined && valueAt(record, tombstone.path) === tombstone.equals;
+}
+
+/** A record whose key cannot be read may be any of those that were asked for: then none of them is known to be absent. */
+function namelessIn(records: readonly Json[], entry: CatalogEntry): Error | null {
+  const nameless = records.find(record => keyText(valueAt(record, keyPathOf(entry))) === undefined);
+  if (nameless === undefined) return null;
+  try {
+    decode(entry, nameless);
+    return new ContractError("UPSTREAM_CONTRACT", `${entry.id}: a record has no key at ${keyPathOf(entry)}`);
+  } catch (thrown) {
+    return placed(thrown, entry);
+  }
+}
+
+const keyPathOf = (entry: CatalogEntry): string => entry.collection.map["key"]?.inputs[0] ?? "";
+
 /** Puts a record where its own key says; one that was not asked for, or has no key that can be read, is left out. */
 function keepRecord(outcomes: Map<string, Fetched | Error | null>, entry: CatalogEntry, record: Json, fetchedAtMs: number): void {
-  const key = keyText(valueAt(record, entry.collection.map["key"]?.inputs[0] ?? ""));
+  const key = keyText(valueAt(record, keyPathOf(entry)));
   if (key === undefined || !outcomes.has(key)) return;
   try {
-    outcomes.set(key, { ...decode(entry, record), fetchedAtMs });
+    outcomes.set(key, isDeleted(entry, record) ? null : { ...decode(entry, record), fetchedAtMs });
   } catch (thrown) {
     outcomes.set(key, placed(thrown, entry));
   }

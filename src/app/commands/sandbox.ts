@@ -19,6 +19,7 @@ export async function runSandbox(): Promise<void> {
   else printReady(ready, customers, seed);
   await untilStopped();
   await sandbox.close();
+  if (process.connected) process.disconnect();
 }
 
 function printReady({ origin, environment }: SandboxReady, customers: number, seed: number): void {
