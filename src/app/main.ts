@@ -1,11 +1,15 @@
 #!/usr/bin/env node
+import { existsSync } from "node:fs";
 import { Command } from "commander";
-import { asError, TributaryError } from "../core/errors.ts";
+import { asError, ConfigError, TributaryError } from "../core/errors.ts";
+import { buildCommand } from "./commands/build.ts";
 import { doctor } from "./commands/doctor.ts";
 import { newSource } from "./commands/new-source.ts";
+import { pullCommand } from "./commands/pull.ts";
 import { runSandbox } from "./commands/sandbox.ts";
 import { serve } from "./commands/serve.ts";
 import { start } from "./commands/start.ts";
+import { verifyParityCommand } from "./commands/verify.ts";
 import { settings } from "./config.ts";
 
 const settingsHelp = `\nSettings (environment variables):\n${Object.entries(settings)
@@ -14,6 +18,8 @@ const settingsHelp = `\nSettings (environment variables):\n${Object.entries(sett
 
 const program = new Command("tributary")
   .description("One customer graph over every provider a company already uses.")
+  .option("--env-file <file>", "read settings and secrets from a file of NAME=value lines; what is set already stays")
+  .hook("preAction", command => loadSettings(command.opts<{ envFile?: string }>().envFile))
   .addHelpText("after", settingsHelp)
   .showHelpAfterError();
 
@@ -28,11 +34,37 @@ program
   .description("say what is missing or wrong in the settings, and whether each source answers")
   .action(doctor);
 program
+  .command("pull [sources...]")
+  .description(
+    "list every collection of the sources (all unless named) and keep the responses; exits with 2 when one is not complete",
+  )
+  .option("--json", "print the verdicts as one JSON object")
+  .action(pullCommand);
+program
+  .command("build")
+  .description("make the tables, as Parquet, from the responses that were pulled; asks no source")
+  .option("--json", "print the result as one JSON object")
+  .action(buildCommand);
+program
+  .command("verify")
+  .description("prove what was built")
+  .command("parity")
+  .description("compare every customer's live answer with its rows in the dataset; exits with 1 when a value differs")
+  .option("--url <url>", "the graph to ask (default http://127.0.0.1:PORT/graphql)")
+  .option("--json", "print the result as one JSON object")
+  .action(verifyParityCommand);
+program
   .command("new")
   .description("make something new")
   .command("source <name>")
   .description("scaffold datasources/<name>: declaration, imitation and README")
   .action(newSource);
+
+function loadSettings(file: string | undefined): void {
+  if (file === undefined) return;
+  if (!existsSync(file)) throw new ConfigError("CONFIG_INVALID", `--env-file: there is no file ${file}`);
+  process.loadEnvFile(file);
+}
 
 try {
   await program.parseAsync();

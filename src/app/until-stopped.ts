@@ -11,3 +11,15 @@ export function untilStopped(): Promise<void> {
     process.once("disconnect", stop);
   });
 }
+
+/** A signal that aborts on SIGINT or SIGTERM, for work that ends by itself. A second one ends the process at once. */
+export function abortOnSignal(): AbortSignal {
+  const controller = new AbortController();
+  const stop = () => {
+    if (controller.signal.aborted) process.exit(130);
+    controller.abort();
+  };
+  process.on("SIGINT", stop);
+  process.on("SIGTERM", stop);
+  return controller.signal;
+}

@@ -166,7 +166,6 @@ class WindowGate implements Gate {
       this.#timers.delete(timer);
       void limiter.incrementReservoir(1);
     }, this.#limit.windowMs);
-    timer.unref();
     this.#timers.add(timer);
   }
 }
@@ -185,7 +184,6 @@ class CostGate implements Gate {
     this.#capacity = capacity;
     this.#limiter = new Bottleneck({ reservoir: capacity });
     this.#timer = setInterval(() => void this.#refill(restorePerSecond), REFILL_MS);
-    this.#timer.unref();
   }
 
   async acquire(request: UpstreamRequest, context: CallContext): Promise<Permit> {

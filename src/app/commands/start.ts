@@ -1,5 +1,7 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { mkdir, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ConfigError } from "../../core/errors.ts";
 import { readConfig } from "../config.ts";
@@ -19,10 +21,18 @@ export async function start(): Promise<void> {
       `Sandbox: ${origin} (${config.sandbox.customers} people, seed ${config.sandbox.seed}; break things with ${origin}/__control/faults)`,
     );
     console.log(`Log: ${logFile}`);
+    await saveEnvironment(`${config.home}/sandbox.env`, environment);
     await serveGraph({ ...config, logFile }, { ...process.env, ...environment });
   } finally {
     sandbox.kill("SIGTERM");
   }
+}
+
+/** Leaves the sandbox's addresses and credentials for other commands: `tributary --env-file <file> pull`. */
+async function saveEnvironment(file: string, environment: Readonly<Record<string, string>>): Promise<void> {
+  await mkdir(dirname(file), { recursive: true });
+  const lines = Object.entries(environment).map(([name, value]) => `${name}=${value}\n`);
+  await writeFile(file, lines.join(""), { mode: 0o600 });
 }
 
 /** Waits until the sandbox says where it is; throws when it ends instead. */

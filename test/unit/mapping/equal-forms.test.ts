@@ -56,8 +56,12 @@ const families = {
 };
 
 let connection: DuckDBConnection;
+/** What some records of all families come to, to see that no rule is compared on nulls alone. */
+let sampled: readonly Outcome[];
 beforeAll(async () => {
   connection = await openDuckDB();
+  const texts = Object.values(families).flatMap(records => fc.sample(records, { numRuns: RECORDS / 5 }));
+  sampled = byJavaScript(collection, texts.map(parseJson));
 });
 
 /** Where the forms differ, at most five of them, with the record's own text. */
@@ -78,6 +82,11 @@ describe("the two forms of every rule", () => {
   it("are all under test", () => {
     const tested = new Set(Object.values(rules).map(({ rule }) => rule));
     expect([...tested].sort()).toEqual([...Object.keys(forms), "firstOf"].sort());
+  });
+
+  it.each(Object.keys(rules))("have enough to read for %s", name => {
+    expect(sampled.filter(({ values }) => values[name] !== null).length > 50).toBe(name !== "nothing");
+    expect(sampled.some(({ issues }) => issues[name] !== null)).toBe(rules[name]?.rule !== "literal");
   });
 
   it.each(Object.entries(families))("agree on value, issue and clue for hostile %s", async (_name, records) => {

@@ -1,0 +1,22 @@
+import { build, type BuildResult } from "../../pipeline/build.ts";
+import { readConfig } from "../config.ts";
+import { showProgress } from "../progress.ts";
+import { discoverSources } from "../registry.ts";
+import { abortOnSignal } from "../until-stopped.ts";
+
+/** Makes the tables from the responses that were pulled; asks no source. */
+export async function buildCommand(options: { json?: boolean }): Promise<void> {
+  const { home } = readConfig(process.env);
+  const result = await build({ catalog: await discoverSources(), home, signal: abortOnSignal(), onProgress: showProgress });
+  if (options.json) console.log(JSON.stringify(result));
+  else printResult(result);
+}
+
+function printResult({ version, path, isNew, isComplete, tables, collections }: BuildResult): void {
+  for (const { name, rows } of tables) console.log(`${name}: ${rows} rows`);
+  for (const { source, collection, records, matched, unmatched } of collections) {
+    console.log(`${source}.${collection}: ${records} records, ${matched} matched, ${unmatched} unmatched`);
+  }
+  if (!isComplete) console.log("Some collection was not pulled to its end: the tables hold what came.");
+  console.log(`Dataset ${version} ${isNew ? "is built" : "was there already"}: ${path}`);
+}
