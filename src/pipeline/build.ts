@@ -4,11 +4,11 @@ import type { Catalog } from "../source/catalog.ts";
 import { verifySegment } from "../store/raw-store.ts";
 import { type CollectionReport, type DatasetManifest, DatasetStore } from "./dataset.ts";
 import { identify, matchesOf } from "./identify.ts";
-import { type BuildInput, chooseInputs, reportInput } from "./inputs.ts";
+import { type BuildInput, chooseInputs, type PassedOver, reportInput, reportPassedOver } from "./inputs.ts";
 import { customersSql, ownedSql, ownersFound } from "./join.ts";
 import { load, type TableReport } from "./load.ts";
 import { type Normalized, normalize, prepare } from "./normalize.ts";
-import type { OnProgress } from "./progress.ts";
+import { type OnProgress, stopIfAborted } from "./progress.ts";
 import { issuesPlan, planOf, quarantinePlan, tableNames } from "./tables.ts";
 import { versionOf } from "./version.ts";
 import { openWorkbench, type Workbench } from "./workbench.ts";
@@ -26,6 +26,8 @@ export interface BuildResult extends DatasetManifest {
   readonly path: string;
   /** False when the same version was there already. */
   readonly isNew: boolean;
+  /** Newer pulls that were not taken because an older one is complete. */
+  readonly passedOver: readonly PassedOver[];
 }
 
 interface Work {
@@ -51,7 +53,7 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   const make = (folder: string) => makeDataset({ catalog, folder, onProgress, signal }, inputs, version);
   const manifest = known ?? (await store.publish(version, make));
   await store.select(version);
-  return { ...manifest, path: store.pathOf(version), isNew: known === undefined };
+  return { ...manifest, path: store.pathOf(version), isNew: known === undefined, passedOver: inputs.flatMap(reportPassedOver) };
 }
 
 async function makeDataset(parts: Omit<Work, "bench">, inputs: readonly BuildInput[], version: string): Promise<DatasetManifest> {
@@ -82,7 +84,7 @@ async function normalizeAll({ bench, onProgress, signal }: Work, inputs: readonl
   await prepare(bench);
   const normalized: Normalized[] = [];
   for (const [index, input] of inputs.entries()) {
-    signal?.throwIfAborted();
+    stopIfAborted(signal, "the build");
     if (input.pull) await verifySegment(input.pull);
     const each = await normalize(bench, input, `collection_${index}`);
     normalized.push(each);
@@ -99,14 +101,14 @@ async function makeTables(
   const of = (entity: EntityName) => normalized.filter(({ input }) => input.entry.collection.canonical === entity);
   onProgress({ stage: "identity", records: await identify(bench, of("Customer")) });
   for (const entity of entityNames) {
-    signal?.throwIfAborted();
+    stopIfAborted(signal, "the build");
     const sql = entity === "Customer" ? customersSql(catalog, of(entity)) : ownedSql(entity, of(entity));
     await bench.run(`CREATE TABLE ${tableNames[entity]} AS ${sql}`);
     onProgress({ stage: "join" });
   }
   const tables: TableReport[] = [];
   for (const plan of [...entityNames.map(planOf), issuesPlan, quarantinePlan]) {
-    signal?.throwIfAborted();
+    stopIfAborted(signal, "the build");
     const table = await load(bench, plan, folder);
     tables.push(table);
     onProgress({ stage: "load", records: table.rows });

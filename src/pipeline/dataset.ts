@@ -1,6 +1,6 @@
 import { mkdir, readFile, rename, rm } from "node:fs/promises";
 import { asError, StoreError } from "../core/errors.ts";
-import { syncFolder, writeDurably } from "../store/raw-store.ts";
+import { isSystemError, syncFolder, writeDurably } from "../store/raw-store.ts";
 import type { InputReport } from "./inputs.ts";
 import type { TableReport } from "./load.ts";
 import type { NormalizedCounts } from "./normalize.ts";
@@ -98,7 +98,7 @@ async function textOf(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, "utf8");
   } catch (thrown) {
-    if (thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT") return undefined;
+    if (isSystemError(thrown, "ENOENT")) return undefined;
     throw new StoreError("STORE_UNAVAILABLE", `cannot read ${path}: ${asError(thrown).message}`, { cause: thrown });
   }
 }

@@ -2,7 +2,7 @@ import type { EntityName } from "../core/canonical.ts";
 import { RequestError } from "../core/errors.ts";
 import type { Catalog, CatalogEntry } from "../source/catalog.ts";
 import type { DayWindow } from "../source/collection.ts";
-import { RawStore, type StoredPull, type Verdict } from "../store/raw-store.ts";
+import { type PullManifest, RawStore, type StoredPull, type Verdict } from "../store/raw-store.ts";
 
 /** The pull that a build takes for one collection; null when there is none with any response. */
 export interface BuildInput {
@@ -20,7 +20,15 @@ export interface InputReport {
   readonly pull: string | null;
   readonly verdict: Verdict | "missing";
   readonly window: DayWindow | null;
-  readonly passedOver: readonly { readonly pull: string; readonly verdict: Verdict }[];
+}
+
+/** A pull that is newer than the one that was taken, but was not read to its end. */
+export interface PassedOver {
+  readonly source: string;
+  readonly collection: string;
+  readonly pull: string;
+  readonly verdict: Verdict;
+  readonly reason: PullManifest["reason"];
 }
 
 /**
@@ -43,12 +51,20 @@ function chooseAmong(entry: CatalogEntry, pulls: readonly StoredPull[]): BuildIn
   return { entry, pull, passedOver: pull === null ? [] : pulls.slice(0, pulls.indexOf(pull)) };
 }
 
-export const reportInput = ({ entry, pull, passedOver }: BuildInput): InputReport => ({
+export const reportInput = ({ entry, pull }: BuildInput): InputReport => ({
   source: entry.source.name,
   collection: entry.name,
   entity: entry.collection.canonical,
   pull: pull?.manifest.pull ?? null,
   verdict: pull?.manifest.verdict ?? "missing",
   window: pull?.manifest.window ?? null,
-  passedOver: passedOver.map(({ manifest }) => ({ pull: manifest.pull, verdict: manifest.verdict })),
 });
+
+export const reportPassedOver = ({ entry, passedOver }: BuildInput): readonly PassedOver[] =>
+  passedOver.map(({ manifest: { pull, verdict, reason } }) => ({
+    source: entry.source.name,
+    collection: entry.name,
+    pull,
+    verdict,
+    reason,
+  }));

@@ -74,10 +74,10 @@ function compareList(
     return comparison.value(customer, list.name, `${rows.length} records`, `error ${page.errors.get(path) ?? "unknown"}`);
   if (rows.length > list.most)
     return comparison.value(customer, list.name, `${rows.length} records`, `at most ${list.most} records`);
-  const nodes = new Map(
-    (live as Json[]).filter(isJsonObject).map((node, at) => [textOf(node[list.identifier]) ?? "", { node, at }]),
+  const nodes = byIdentifier(
+    (live as Json[]).filter(isJsonObject).map((node, at) => [textOf(node[list.identifier]), { node, at }]),
   );
-  const byId = new Map(rows.map(row => [String(row[list.identifier]), row]));
+  const byId = byIdentifier(rows.map(row => [row[list.identifier] ?? null, row]));
   comparison.value(customer, `${list.name}: how many`, String(rows.length), String(live.length));
   for (const [id, { node, at }] of nodes) {
     const row = byId.get(id);
@@ -93,6 +93,17 @@ function compareList(
       }
   }
   for (const id of byId.keys()) if (!nodes.has(id)) comparison.value(customer, `${list.name}[${id}]`, id, ABSENT);
+}
+
+/** Records by what identifies them; where several have the same, they are told apart by their order. */
+function byIdentifier<T>(entries: readonly (readonly [string | null, T])[]): ReadonlyMap<string, T> {
+  const found = new Map<string, T>();
+  for (const [identifier, value] of entries) {
+    let [name, number] = [identifier ?? "", 1];
+    while (found.has(name)) name = `${identifier ?? ""} (${++number})`;
+    found.set(name, value);
+  }
+  return found;
 }
 
 /** A value of the graph as canonical text; where an error stands in its place that is not about the value, the error. */

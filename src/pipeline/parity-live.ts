@@ -62,9 +62,7 @@ function pageOf({ data, errors = [] }: LiveAnswer): LivePage {
   const hasMore = valueAt(data, "customers.pageInfo.hasNextPage") === true;
   return {
     nodes: (nodes as Json[]).filter(isJsonObject),
-    errors: new Map(
-      errors.map(({ path = [], extensions = {} }) => [path.slice(2).join("."), codeOf(extensions)]),
-    ),
+    errors: new Map(errors.map(({ path = [], extensions = {} }) => [path.slice(2).join("."), codeOf(extensions)])),
     next: hasMore && typeof cursor === "string" ? cursor : null,
   };
 }

@@ -7,7 +7,7 @@ import { type DatasetManifest, DatasetStore, readDataset } from "./dataset.ts";
 import { compareCustomer, Comparison, type DatasetCustomer, type Difference } from "./parity-compare.ts";
 import { askPage, type LivePage, type LiveQuery, textOf } from "./parity-live.ts";
 import { recordLists } from "./parity-questions.ts";
-import type { OnProgress } from "./progress.ts";
+import { type OnProgress, stopIfAborted } from "./progress.ts";
 import { canonicalTextSql, planOf } from "./tables.ts";
 import { openBench, type Row, type Workbench } from "./workbench.ts";
 
@@ -102,7 +102,7 @@ async function comparePages(
 ): Promise<void> {
   let after: string | null = null;
   for (let pages = 1; pages <= MAX_PAGES; pages++) {
-    signal?.throwIfAborted();
+    stopIfAborted(signal, "the comparison");
     const page: LivePage = await askPage(live, { first: pageSize, after, ...window }, clock);
     await comparePage(check, page);
     onProgress?.({ stage: "parity", pages, records: check.seen.size });

@@ -1,3 +1,5 @@
+import { UpstreamError } from "../core/errors.ts";
+
 /** Where a long piece of work stands. */
 export interface Progress {
   readonly stage: "pull" | "normalize" | "identity" | "join" | "load" | "parity";
@@ -8,3 +10,8 @@ export interface Progress {
 }
 
 export type OnProgress = (progress: Progress) => void;
+
+/** Throws `UPSTREAM_CANCELLED` once the signal has aborted. */
+export function stopIfAborted(signal: AbortSignal | undefined, what: string): void {
+  if (signal?.aborted) throw new UpstreamError("UPSTREAM_CANCELLED", `${what} was stopped`, { cause: signal.reason });
+}

@@ -258,8 +258,9 @@ async function foldersIn(path: string): Promise<string[]> {
   }
 }
 
-const isSystemError = (thrown: unknown, code: string): boolean =>
-  thrown instanceof Error && "code" in thrown && thrown.code === code;
+/** Whether the operating system gave this code for what was thrown. */
+export const isSystemError = (thrown: unknown, code: string): boolean =>
+  typeof thrown === "object" && thrown !== null && "code" in thrown && thrown.code === code;
 
 /** Writes a file so that it is there after a power cut. */
 export async function writeDurably(path: string, text: string): Promise<void> {

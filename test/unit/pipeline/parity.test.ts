@@ -42,7 +42,7 @@ beforeEach(async () => {
     tickets: [],
     usage: [],
   };
-  nodes = rows.map(({ id, name }) => ({ id, ...none, name }) as LiveNode);
+  nodes = rows.map(({ id, name }) => ({ id, ...none, name }));
   const usage = [{ day: "2026-01-30", apiCalls: "9007199254740993", ...noUse }];
   Object.assign(named("Ann"), {
     createdAt: "1970-01-01T00:00:01.000Z",
