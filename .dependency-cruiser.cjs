@@ -1,5 +1,18 @@
 /** One-way imports. See ARCHITECTURE.md for the picture this file enforces. */
-const rooms = ["core", "source", "mapping", "upstream", "store", "identity", "gateway", "pipeline", "intake", "server", "sandbox", "app"];
+const rooms = [
+  "core",
+  "source",
+  "mapping",
+  "upstream",
+  "store",
+  "identity",
+  "gateway",
+  "pipeline",
+  "intake",
+  "server",
+  "sandbox",
+  "app",
+];
 const only = (name, from, allowed) => ({
   name,
   severity: "error",

@@ -35,7 +35,8 @@ export const Query = {
   node: (_parent: unknown, { id }: { id: string }, { customers, related, gateway }: RequestContext) => {
     const [collection, key] = splitRecordId(id) ?? [];
     if (collection === undefined || key === undefined) return customers.find(id);
-    return related.record(gateway.catalog.get(collection), key);
+    const entry = gateway.catalog.get(collection);
+    return entry.collection.canonical === "Customer" ? customers.findByKey(entry.source.name, key) : related.record(entry, key);
   },
   sources,
 };

@@ -32,7 +32,7 @@ export const errorTable = {
     LIMIT_BODY_SIZE: row(false, "Send a smaller request."),
   },
   Access: {
-    ACCESS_DENIED: row(false, "Use a credential that may do this."),
+    ACCESS_CROSS_SITE: row(false, "Ask from the same site, or send the header X-Tributary-Preflight: 1."),
   },
   Upstream: {
     UPSTREAM_AUTH: row(false, "Renew the source's credentials."),

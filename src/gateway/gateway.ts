@@ -1,10 +1,11 @@
 import { LRUCache } from "lru-cache";
 import type { Clock } from "../core/ports.ts";
 import type { Catalog, CatalogEntry } from "../source/catalog.ts";
+import type { DayWindow, RelatedBatch } from "../source/collection.ts";
 import type { CustomerIndex } from "../store/customer-index.ts";
 import type { Mirror } from "../store/mirror.ts";
 import type { CallContext } from "../upstream/context.ts";
-import { type Fetched, lookupRecords, type Outcomes } from "../upstream/reads.ts";
+import { type Fetched, lookupRecords, type Outcomes, relatedRecords } from "../upstream/reads.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import { IssueCounts } from "./issue-counts.ts";
 import { RelatedList } from "./related-list.ts";
@@ -57,6 +58,16 @@ export class Gateway {
     };
   }
 
+  /** How the dated records of many owners are read for a window of days. */
+  relatedPlan(entry: CatalogEntry, related: RelatedBatch, window: DayWindow): ReadPlan<readonly Fetched[] | null> {
+    const load = async (keys: readonly string[], context: CallContext) => {
+      const read = await relatedRecords(this.upstreamOf(entry.source.name), entry, related, keys, { context, window });
+      for (const records of read.values()) if (!(records instanceof Error)) this.#count(entry, records);
+      return read;
+    };
+    return { scope: `${entry.id} ${window.from} ${window.to}`, entry, freshMs: entry.collection.freshness.cacheMs, load };
+  }
+
   /** The list of one owner's records, the same object for everybody while it is fresh. */
   listOf(entry: CatalogEntry, ownerKey: string): RelatedList | undefined {
     const { related, freshness } = entry.collection;
@@ -64,7 +75,8 @@ export class Gateway {
     const name = `${entry.id} ${ownerKey}`;
     const known = this.#lists.get(name);
     if (known) return known;
-    const list = new RelatedList(this.upstreamOf(entry.source.name), entry, related, ownerKey);
+    const upstream = this.upstreamOf(entry.source.name);
+    const list = new RelatedList({ upstream, entry, related, ownerKey, onRecords: records => this.#count(entry, records) });
     this.#lists.set(name, list, { ttl: freshness.cacheMs });
     return list;
   }
@@ -92,8 +104,11 @@ export class Gateway {
     const missing = keys.filter(key => !mirrored.has(key));
     if (missing.length === 0) return mirrored;
     const read = await lookupRecords(this.upstreamOf(entry.source.name), entry, missing, context);
-    for (const fetched of read.values())
-      if (fetched !== null && !(fetched instanceof Error)) this.issues.count(entry.id, fetched.issues);
+    this.#count(entry, [...read.values()]);
     return new Map([...mirrored, ...read]);
+  }
+
+  #count(entry: CatalogEntry, records: readonly (Fetched | Error | null)[]): void {
+    for (const record of records) if (record !== null && !(record instanceof Error)) this.issues.count(entry.id, record.issues);
   }
 }

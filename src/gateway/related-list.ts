@@ -13,23 +13,34 @@ const MIN_PAGE = 10;
 
 export type Matches = (record: Fetched) => boolean;
 
+export interface RelatedListParts {
+  readonly upstream: Upstream;
+  readonly entry: CatalogEntry;
+  readonly related: RelatedEach;
+  readonly ownerKey: string;
+  /** Is given every record once, when it has come. */
+  readonly onRecords: (records: readonly Fetched[]) => void;
+}
+
 /** The records of one owner, read page by page only as far as somebody asks, and shared by all who ask. */
 export class RelatedList {
   readonly entry: CatalogEntry;
   readonly #upstream: Upstream;
   readonly #related: RelatedEach;
   readonly #ownerKey: string;
+  readonly #onRecords: (records: readonly Fetched[]) => void;
   readonly #records: Fetched[] = [];
   readonly #cursors = new Set<string>();
   /** The next page's cursor; undefined before the first page, null after the last one. */
   #next: string | null | undefined = undefined;
   #going: { readonly flight: Flight; readonly page: Promise<void> } | null = null;
 
-  constructor(upstream: Upstream, entry: CatalogEntry, related: RelatedEach, ownerKey: string) {
+  constructor({ upstream, entry, related, ownerKey, onRecords }: RelatedListParts) {
     this.entry = entry;
     this.#upstream = upstream;
     this.#related = related;
     this.#ownerKey = ownerKey;
+    this.#onRecords = onRecords;
   }
 
   /** The latest `count` records that match, oldest of them first. */
@@ -83,6 +94,7 @@ export class RelatedList {
     for await (const page of relatedPages(this.#upstream, this.entry, this.#related, this.#ownerKey, options)) {
       this.#guard(page.next);
       this.#records.push(...page.records);
+      this.#onRecords(page.records);
       this.#next = page.next;
       return;
     }

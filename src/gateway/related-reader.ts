@@ -4,11 +4,10 @@ import { RequestError } from "../core/errors.ts";
 import type { CatalogEntry } from "../source/catalog.ts";
 import type { DayWindow, RelatedBatch } from "../source/collection.ts";
 import type { CallContext } from "../upstream/context.ts";
-import { type Fetched, lookupRecords, relatedRecords } from "../upstream/reads.ts";
+import type { Fetched } from "../upstream/reads.ts";
 import type { CustomerNode } from "./customer-reader.ts";
 import type { Gateway } from "./gateway.ts";
 import type { RelatedList } from "./related-list.ts";
-import type { ReadPlan } from "./shared-reads.ts";
 
 /** A record that belongs to a customer, as the graph hands it on. */
 export interface RecordNode {
@@ -72,7 +71,7 @@ export class RelatedReader {
       const related = entry.collection.related;
       if (related?.mode !== "batch") return [];
       const records =
-        this.#gateway.recordLists.peek(scopeOf(entry, window), ownerKey) ??
+        this.#gateway.recordLists.peek(this.#gateway.relatedPlan(entry, related, window).scope, ownerKey) ??
         (await this.#loaderOf(entry, related, window).load(ownerKey));
       return records.map(record => ({ entry, record }));
     });
@@ -81,12 +80,7 @@ export class RelatedReader {
 
   /** One record by collection and key; null when its source does not have it. */
   async record(entry: CatalogEntry, key: string): Promise<RecordNode | null> {
-    const plan: ReadPlan<Fetched | null> = {
-      scope: entry.id,
-      entry,
-      freshMs: entry.collection.freshness.cacheMs,
-      load: (keys, context) => lookupRecords(this.#gateway.upstreamOf(entry.source.name), entry, keys, context),
-    };
+    const plan = this.#gateway.lookupPlan(entry);
     const [outcome] = await this.#gateway.records.readMany(plan, [key], this.#call);
     if (outcome instanceof Error) throw outcome;
     return outcome ? { entry, record: outcome } : null;
@@ -105,22 +99,15 @@ export class RelatedReader {
   }
 
   #loaderOf(entry: CatalogEntry, related: RelatedBatch, window: DayWindow): DataLoader<string, readonly Fetched[]> {
-    const scope = scopeOf(entry, window);
-    const known = this.#loaders.get(scope);
+    const plan = this.#gateway.relatedPlan(entry, related, window);
+    const known = this.#loaders.get(plan.scope);
     if (known) return known;
-    const plan: ReadPlan<readonly Fetched[] | null> = {
-      scope,
-      entry,
-      freshMs: entry.collection.freshness.cacheMs,
-      load: (keys, context) =>
-        relatedRecords(this.#gateway.upstreamOf(entry.source.name), entry, related, keys, { context, window }),
-    };
     const batch = async (keys: readonly string[]) => {
       const outcomes = await this.#gateway.recordLists.readMany(plan, keys, this.#call);
       return outcomes.map(outcome => outcome ?? []);
     };
-    const loader = new DataLoader<string, readonly Fetched[]>(batch, { name: scope });
-    this.#loaders.set(scope, loader);
+    const loader = new DataLoader<string, readonly Fetched[]>(batch, { name: plan.scope });
+    this.#loaders.set(plan.scope, loader);
     return loader;
   }
 
@@ -133,8 +120,6 @@ export class RelatedReader {
     throw new RequestError("CURSOR_INVALID", "this cursor does not belong to this connection, or its record is gone");
   }
 }
-
-const scopeOf = (entry: CatalogEntry, window: DayWindow): string => `${entry.id} ${window.from} ${window.to}`;
 
 function inTimeOrder(nodes: readonly RecordNode[], entity: EntityName): RecordNode[] {
   const field = timeField[entity] ?? "key";

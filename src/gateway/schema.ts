@@ -3,8 +3,6 @@ import { makeExecutableSchema } from "@graphql-tools/schema";
 import type { GraphQLSchema } from "graphql";
 import type { RequestContext } from "./request-context.ts";
 
-/** A field's resolver: parent, arguments and context in, value out. */
-export type Resolver = (parent: never, args: never, context: RequestContext) => unknown;
 /** Resolvers by type and field; a scalar or an abstract type's resolver stands in its own form. */
 export type Resolvers = Parameters<typeof makeExecutableSchema<RequestContext>>[0]["resolvers"];
 

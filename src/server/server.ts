@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
-import { asError, TributaryError } from "../core/errors.ts";
+import { AccessError, asError, TributaryError } from "../core/errors.ts";
 import type { Logger } from "../core/ports.ts";
 import type { Engine, EngineResult } from "../gateway/engine.ts";
 import { presented } from "../gateway/format-error.ts";
@@ -66,8 +66,7 @@ const safeId = (header: string | string[] | undefined): string | undefined =>
   typeof header === "string" && /^[\w.:-]{1,100}$/.test(header) ? header : undefined;
 
 async function answer(options: ServerOptions, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-  if (isCrossSite(request.headers))
-    throw new BadRequest("this request comes from another site; send the header X-Tributary-Preflight: 1 to make it", 403);
+  if (isCrossSite(request.headers)) throw new AccessError("ACCESS_CROSS_SITE", "a browser sent this request for another site");
   const mediaType = negotiate(request.headers.accept);
   if (mediaType === undefined)
     throw new BadRequest("the answer comes as application/graphql-response+json or application/json", 406);
@@ -113,7 +112,7 @@ function sendFailure(thrown: unknown, request: FastifyRequest, reply: FastifyRep
   reply.header("content-type", "application/json; charset=utf-8");
   if (thrown instanceof BadRequest) return reply.code(thrown.status).send(failure("REQUEST_INVALID", thrown.message, request.id));
   if (thrown instanceof TributaryError) {
-    return reply.code(400).send({ errors: [presented(thrown, request.id)] });
+    return reply.code(thrown instanceof AccessError ? 403 : 400).send({ errors: [presented(thrown, request.id)] });
   }
   const error = asError(thrown);
   const status = "statusCode" in error && typeof error.statusCode === "number" ? error.statusCode : 500;

@@ -1,6 +1,6 @@
-import { mkdir } from "node:fs/promises";
 import { PGlite } from "@electric-sql/pglite";
 import { asError, StoreError } from "../core/errors.ts";
+import { claim } from "./claim.ts";
 import { migrations } from "./migrations.ts";
 
 /** PostgreSQL as the store speaks to it. */
@@ -12,14 +12,18 @@ export interface Database {
   close(): Promise<void>;
 }
 
-/** Opens the embedded PostgreSQL in a directory (created when missing; `null` keeps everything in memory) and migrates it. */
+/**
+ * Opens the embedded PostgreSQL in a directory (created when missing; `null` keeps everything in memory) and migrates it. The directory belongs
+ * to one process at a time: throws `STORE_UNAVAILABLE` when another one has it.
+ */
 export async function openDatabase(directory: string | null): Promise<Database> {
+  const release = directory === null ? async () => undefined : await claim(directory);
   try {
-    if (directory !== null) await mkdir(directory, { recursive: true });
     const engine = await (directory === null ? PGlite.create() : PGlite.create(directory));
     await migrate(engine);
-    return wrap(engine);
+    return wrap(engine, release);
   } catch (cause) {
+    await release();
     throw new StoreError("STORE_UNAVAILABLE", `cannot open the store in ${directory ?? "memory"}: ${asError(cause).message}`, {
       cause,
     });
@@ -41,11 +45,11 @@ async function migrate(engine: PGlite): Promise<void> {
   }
 }
 
-function wrap(engine: PGlite): Database {
+function wrap(engine: PGlite, release: () => Promise<void>): Database {
   return {
     query: (sql, parameters) => run(engine, sql, parameters),
     transaction: work => engine.transaction(inside => work({ query: (sql, parameters) => run(inside, sql, parameters) })),
-    close: () => engine.close(),
+    close: () => engine.close().finally(release),
   };
 }
 

@@ -2,7 +2,12 @@
 import { z } from "zod";
 import * as t from "../../src/source/index.ts";
 
-const contract = z.object({ id: z.string(), at: z.int(), subject: z.string().nullish(), nested: z.object({ state: z.string().nullable() }) });
+const contract = z.object({
+  id: z.string(),
+  at: z.int(),
+  subject: z.string().nullish(),
+  nested: z.object({ state: z.string().nullable() }),
+});
 const pages = t.cursorPages({ next: "next", cursorParameter: "after", sizeParameter: "limit", maxPageSize: 10 });
 const base = {
   canonical: "Ticket",
