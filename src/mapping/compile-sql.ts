@@ -1,5 +1,5 @@
 import type { Collection } from "../source/collection.ts";
-import { jsonPath, sqlInputOf } from "./input-sql.ts";
+import { cleanSql, jsonPath, sqlInputOf } from "./input-sql.ts";
 import { namesOf } from "./path-names.ts";
 import { issueSql, sqlRule } from "./sql-rule.ts";
 import { named, quoted } from "./sql-text.ts";
@@ -25,7 +25,12 @@ export interface SqlMapping {
 export function compileSql(collection: Collection, record = "record"): SqlMapping {
   const place = (path: string) => {
     const at = quoted(jsonPath(namesOf(path)));
-    return sqlInputOf({ type: `json_type(${record}, ${at})`, text: `json_extract_string(${record}, ${at})`, record, path });
+    return sqlInputOf({
+      type: `json_type(${record}, ${at})`,
+      text: cleanSql(`json_extract_string(${record}, ${at})`),
+      record,
+      path,
+    });
   };
   return {
     columns: Object.entries(collection.map).map(([field, rule]) => {
@@ -56,6 +61,8 @@ type Stage = readonly { readonly name: string; readonly expression: string }[];
 const RECORD = named("the record");
 const TYPES = named("input types");
 const TEXTS = named("input texts");
+const typeColumn = (index: number): string => named(`found ${index} type`);
+const foundColumn = (index: number): string => named(`found ${index} text`);
 const kindColumn = (index: number): string => named(`input ${index} kind`);
 const textColumn = (index: number): string => named(`input ${index} text`);
 
@@ -67,8 +74,9 @@ export function compileQuery(collection: Collection, { from, record = "record", 
   const paths = pathsOf(collection);
   const fields = fieldStages(collection, paths);
   const clues = clueStage(collection, paths);
-  const read = stage(from, keep, [...foundStage(record, paths), { name: RECORD, expression: record }]);
-  const inputs = stage(`(${read})`, keep, paths.flatMap(inputStage));
+  const read = stage(from, keep, [...listStage(record, paths), { name: RECORD, expression: record }]);
+  const found = stage(`(${read})`, [...keep, RECORD], paths.flatMap(foundStage));
+  const inputs = stage(`(${found})`, keep, paths.flatMap(inputStage));
   const values = stage(`(${inputs})`, keep, [...fields.flatMap(({ valued }) => valued), ...clues]);
   const outer = fields.flatMap(({ column }) => [
     { name: column.value, expression: column.value },
@@ -93,7 +101,7 @@ function pathsOf({ map, identity }: Collection): readonly string[] {
   return [...new Set(rules.flatMap(({ inputs }) => inputs))];
 }
 
-function foundStage(record: string, paths: readonly string[]): Stage {
+function listStage(record: string, paths: readonly string[]): Stage {
   if (paths.length === 0) return [];
   const list = `[${paths.map(path => quoted(jsonPath(namesOf(path)))).join(", ")}]`;
   return [
@@ -102,9 +110,15 @@ function foundStage(record: string, paths: readonly string[]): Stage {
   ];
 }
 
+function foundStage(_path: string, index: number): Stage {
+  return [
+    { name: typeColumn(index), expression: `${TYPES}[${index + 1}]` },
+    { name: foundColumn(index), expression: cleanSql(`${TEXTS}[${index + 1}]`) },
+  ];
+}
+
 function inputStage(path: string, index: number): Stage {
-  const place = index + 1;
-  const { kind, text } = sqlInputOf({ type: `${TYPES}[${place}]`, text: `${TEXTS}[${place}]`, record: RECORD, path });
+  const { kind, text } = sqlInputOf({ type: typeColumn(index), text: foundColumn(index), record: RECORD, path });
   return [
     { name: kindColumn(index), expression: kind },
     { name: textColumn(index), expression: text },

@@ -31,7 +31,6 @@ const functions: readonly TextFunction[] = [
  *
  * Each is NULL when an argument is. To register them again changes nothing.
  */
-// Registering waits for nothing today; its callers wait for it all the same, as they do for everything of DuckDB's.
 export async function registerFunctions(connection: DuckDBConnection): Promise<void> {
   for (const definition of functions) connection.registerScalarFunction(scalarFunction(definition));
 }

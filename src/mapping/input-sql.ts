@@ -5,7 +5,10 @@ import { trimmedSql } from "./white-space.ts";
 /** DuckDB's JSON path of an input, given as its names. */
 export const jsonPath = (names: readonly string[]): string => `$${names.map(name => `."${name}"`).join("")}`;
 
-/** What DuckDB says of a value in a record: its JSON type and its text, both VARCHAR expressions. */
+/** The text that DuckDB extracts from a record, trimmed; NULL when nothing is left. What is no text has no white space to lose. */
+export const cleanSql = (text: string): string => `nullif(${trimmedSql(text)}, '')`;
+
+/** What DuckDB finds at a path of a record: its JSON type and its clean text, both VARCHAR expressions. */
 interface Found {
   readonly type: string;
   readonly text: string;
@@ -16,12 +19,16 @@ interface Found {
 /** The input that a value found in a record is. */
 export const sqlInputOf = (found: Found): SqlInput => ({ kind: kindOf(found), text: textOf(found) });
 
-const kindOf = ({ type, text }: Found): string =>
-  `CASE ${type} WHEN 'VARCHAR' THEN CASE WHEN ${trimmedSql(text)} = '' THEN NULL WHEN contains(${text}, chr(0)) THEN 'other' ELSE 'text' END ` +
-  `WHEN 'NULL' THEN NULL WHEN 'BOOLEAN' THEN 'boolean' WHEN 'OBJECT' THEN 'other' WHEN 'ARRAY' THEN 'other' ` +
-  `ELSE CASE WHEN ${type} IS NOT NULL THEN 'number' END END`;
+const kindOf = ({ type, text }: Found): string => {
+  const textKind = `CASE WHEN contains(${text}, chr(0)) THEN 'other' WHEN ${text} IS NOT NULL THEN 'text' END`;
+  const numbers = "'BIGINT', 'UBIGINT', 'DOUBLE'";
+  return (
+    `CASE WHEN ${type} = 'VARCHAR' THEN ${textKind} WHEN ${type} IN (${numbers}) THEN 'number' ` +
+    `WHEN ${type} = 'BOOLEAN' THEN 'boolean' WHEN ${type} IN ('OBJECT', 'ARRAY') THEN 'other' END`
+  );
+};
 
 const textOf = ({ type, text, record, path }: Found): string =>
-  `CASE ${type} WHEN 'VARCHAR' THEN CASE WHEN contains(${text}, chr(0)) THEN NULL ELSE nullif(${trimmedSql(text)}, '') END ` +
-  `WHEN 'BOOLEAN' THEN ${text} WHEN 'BIGINT' THEN ${text} WHEN 'UBIGINT' THEN ${text} ` +
-  `WHEN 'DOUBLE' THEN ${exactFractionSql(text, record, path)} END`;
+  `CASE WHEN ${type} = 'VARCHAR' THEN CASE WHEN NOT contains(${text}, chr(0)) THEN ${text} END ` +
+  `WHEN ${type} IN ('BOOLEAN', 'BIGINT', 'UBIGINT') THEN ${text} ` +
+  `WHEN ${type} = 'DOUBLE' THEN ${exactFractionSql(text, record, path)} END`;

@@ -37,9 +37,10 @@ function fullNameOf(given: Input, family: Input): string | null {
 }
 
 function fullNameSql(given: SqlInput, family: SqlInput): string {
-  const name = collapsedSql(`concat_ws(' ', ${given.text}, ${family.text})`);
+  const written = `concat_ws(' ', ${given.text}, ${family.text})`;
+  const name = `CASE WHEN ${isAsciiSql(written)} THEN ${collapsedSql(written)} ELSE tributary_nfc(${collapsedSql(written)}) END`;
   const isName = [given, family].map(({ kind }) => `coalesce(${kind}, 'text') = 'text'`).join(" AND ");
-  return `CASE WHEN ${isName} THEN nullif(CASE WHEN ${isAsciiSql(name)} THEN ${name} ELSE tributary_nfc(${name}) END, '') END`;
+  return `CASE WHEN ${isName} THEN nullif(${name}, '') END`;
 }
 
 /** Unicode's White_Space and the ASCII control characters, for a character class of either form. */
