@@ -1,6 +1,13 @@
 import { ApolloServer, type ApolloServerPlugin, type GraphQLRequest } from "@apollo/server";
 import { ApolloServerPluginCacheControlDisabled } from "@apollo/server/plugin/disabled";
-import type { FormattedExecutionResult, GraphQLFormattedError, GraphQLSchema } from "graphql";
+import {
+  type DocumentNode,
+  type FormattedExecutionResult,
+  getOperationAST,
+  GraphQLError,
+  type GraphQLFormattedError,
+  type GraphQLSchema,
+} from "graphql";
 import { LRUCache } from "lru-cache";
 import type { EntityName } from "../core/canonical.ts";
 import { lastDays, MAX_DAYS } from "../core/days.ts";
@@ -68,17 +75,17 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     plugins: [ApolloServerPluginCacheControlDisabled(), costPlugin(options)],
   });
   await server.start();
-  const inspected = new LRUCache<string, true>({ max: INSPECTED });
-  const inspect = (query: string) => {
-    if (inspected.has(query)) return;
-    inspectText(query, limits);
-    inspected.set(query, true);
+  const inspected = new LRUCache<string, DocumentNode>({ max: INSPECTED });
+  const inspect = ({ query = "", operationName }: GraphQLRequest) => {
+    const document = inspected.get(query) ?? inspectText(query, limits);
+    inspected.set(query, document);
+    if (!getOperationAST(document, operationName)) throw noOperation(operationName);
   };
   return {
     limits,
     async execute(request, context) {
       try {
-        inspect(request.query ?? "");
+        inspect(request);
       } catch (thrown) {
         return refusal(thrown, context, logger);
       }
@@ -91,6 +98,11 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     stop: () => server.stop(),
   };
 }
+
+const noOperation = (name: string | null | undefined): GraphQLError =>
+  new GraphQLError(
+    name ? `Unknown operation named "${name}".` : "Must provide operation name if query contains multiple operations.",
+  );
 
 /** Refuses an operation that costs too much, before anything is executed, and tells its cost afterwards. */
 function costPlugin({ schema, limits, catalog }: EngineOptions): ApolloServerPlugin<OperationContext> {

@@ -36,6 +36,13 @@ export function createServer(options: ServerOptions): FastifyInstance {
   app.addHook("onRequest", async (request, reply) => {
     reply.header("x-request-id", request.id).header("x-content-type-options", "nosniff");
   });
+  const state = { isClosing: false };
+  app.addHook("preClose", async () => {
+    state.isClosing = true;
+  });
+  app.addHook("onSend", async (_request, reply) => {
+    if (state.isClosing) reply.header("connection", "close"); // else a kept-alive connection would hold up the end
+  });
   app.addHook("onResponse", async (request, reply) => {
     const { method, routeOptions, id } = request;
     const line = {

@@ -177,17 +177,20 @@ class WindowGate implements Gate {
 class CostGate implements Gate {
   readonly #limiter: Bottleneck;
   readonly #capacity: number;
-  readonly #timer: NodeJS.Timeout;
+  readonly #restorePerSecond: number;
+  /** Runs only while the bucket is not full. */
+  #timer: NodeJS.Timeout | undefined;
   #refilledAtMs: number | undefined;
 
   constructor(capacity: number, restorePerSecond: number) {
     this.#capacity = capacity;
+    this.#restorePerSecond = restorePerSecond;
     this.#limiter = new Bottleneck({ reservoir: capacity });
-    this.#timer = setInterval(() => void this.#refill(restorePerSecond), REFILL_MS);
   }
 
   async acquire(request: UpstreamRequest, context: CallContext): Promise<Permit> {
     const reserved = Math.min(request.cost ?? 1, this.#capacity);
+    this.#timer ??= setInterval(() => void this.#refill(), REFILL_MS);
     await takeFrom(this.#limiter, reserved, context);
     return { settle: actual => this.#settle(reserved - (actual ?? reserved)) };
   }
@@ -207,17 +210,21 @@ class CostGate implements Gate {
     void this.#add(unused);
   }
 
-  async #refill(restorePerSecond: number): Promise<void> {
+  async #refill(): Promise<void> {
     const nowMs = performance.now();
     const elapsedMs = nowMs - (this.#refilledAtMs ?? nowMs);
     if (elapsedMs <= 0) return;
     this.#refilledAtMs = nowMs;
-    await this.#add((elapsedMs * restorePerSecond) / 1000);
+    if ((await this.#add((elapsedMs * this.#restorePerSecond) / 1000)) < this.#capacity) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    this.#refilledAtMs = undefined;
   }
 
-  async #add(points: number): Promise<void> {
-    if (points <= 0) return;
+  /** Puts points back, up to the capacity; resolves with what is in the bucket then. */
+  async #add(points: number): Promise<number> {
     const left = (await this.#limiter.currentReservoir()) ?? 0;
-    await this.#limiter.incrementReservoir(Math.min(points, this.#capacity - left));
+    const added = Math.min(Math.max(0, points), this.#capacity - left);
+    return added === 0 ? left : ((await this.#limiter.incrementReservoir(added)) ?? left + added);
   }
 }

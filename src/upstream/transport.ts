@@ -50,7 +50,7 @@ export function createTransport(baseUrl: string, client: Client): Transport {
 function targetOf(baseUrl: string, request: UpstreamRequest): URL {
   const base = new URL(baseUrl);
   const target = new URL(base.href.replace(/\/$/, "") + request.path);
-  if (target.origin !== base.origin)
+  if (!request.path.startsWith("/") || target.origin !== base.origin)
     throw new UpstreamError("UPSTREAM_REJECTED", `${request.operation} leads away from the declared host`);
   for (const [name, value] of definedEntries(request.query)) target.searchParams.set(name, value);
   return target;

@@ -38,6 +38,29 @@ describe("tributary start", () => {
     expect(await again.stop("SIGTERM")).toBe(0);
   });
 
+  it("finishes what runs before it stops", async () => {
+    const running = runTributary(["start"], {
+      PORT: "0",
+      SANDBOX_PORT: "0",
+      SANDBOX_CUSTOMERS: "10",
+      TRIBUTARY_HOME: join(home, "stopping"),
+    });
+    const [, url] = await running.until(/Tributary is ready: (\S+)/);
+    const [, sandbox] = await running.until(/Sandbox: (http:\/\/\S+)/);
+    const slow = { source: "stripe", kind: "delay", delayMs: 1_500 };
+    await fetch(`${sandbox}/__control/faults`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(slow),
+    });
+    const answer = ask(url!, `{ customer(id: "4821") { invoices(last: 2) { amount } } }`);
+    await new Promise(resolve => setTimeout(resolve, 300));
+    const stopped = running.stop("SIGTERM");
+    expect((await answer).errors).toBeUndefined();
+    expect((await answer).data).toMatchObject({ customer: { invoices: [{}, {}] } });
+    expect(await stopped).toBe(0);
+  });
+
   it("says what to do when the port is taken", async () => {
     const first = runTributary(["sandbox"], { SANDBOX_PORT: "0" });
     const [, port] = await first.until(/Sandbox is ready: http:\/\/127\.0\.0\.1:(\d+)/);
@@ -45,6 +68,34 @@ describe("tributary start", () => {
     await first.stop();
     expect(second.code).toBe(1);
     expect(second.output).toContain("SANDBOX_PORT");
+  });
+});
+
+describe("tributary pull, build and verify parity", () => {
+  it("make a table that says what the graph says, value by value, and say when a source was not read to its end", async () => {
+    const own = { PORT: "0", SANDBOX_PORT: "0", SANDBOX_CUSTOMERS: "30", TRIBUTARY_HOME: join(home, "table") };
+    const running = runTributary(["start"], own);
+    const [, url] = await running.until(/Tributary is ready: (\S+)/);
+    const [, sandbox] = await running.until(/Sandbox: (http:\/\/\S+)/);
+    const run = (...argumentList: string[]) =>
+      tributary(["--env-file", join(own.TRIBUTARY_HOME, "sandbox.env"), ...argumentList], own);
+    expect((await run("pull")).code).toBe(0);
+    const first = await run("build");
+    expect(first).toMatchObject({ code: 0, output: expect.stringMatching(/Dataset \w+ is built/) });
+    expect((await run("build")).output).toMatch(/was there already/);
+    const parity = await run("verify", "parity", "--url", url!);
+    expect(parity).toMatchObject({ code: 0, output: expect.stringContaining("(100.00 %)") });
+    const down = { source: "zendesk", kind: "status", status: 500 };
+    await fetch(`${sandbox}/__control/faults`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(down),
+    });
+    const partial = await run("pull", "zendesk");
+    expect(partial).toMatchObject({ code: 2, output: expect.stringMatching(/zendesk\.tickets: (partial|unknown).*UPSTREAM_/) });
+    await running.stop();
+    const unreachable = await run("verify", "parity", "--url", url!);
+    expect(unreachable).toMatchObject({ code: 1, output: expect.stringContaining("no graph answers") });
   });
 });
 

@@ -28,6 +28,16 @@ describe("GraphQL over HTTP", () => {
     expect(await response.json()).toMatchObject([{ data: { a: "Query" } }, { data: { b: "Query" } }]);
   });
 
+  it("refuses an operation name that the document does not have, and several operations without a name", async () => {
+    const accept = { accept: "application/graphql-response+json" };
+    const unknown = await post({ query: "{ __typename }", operationName: "Other" }, accept);
+    expect([unknown.status, await codeOf(unknown)]).toEqual([400, "REQUEST_INVALID"]);
+    const unnamed = await post({ query: "query A { __typename } query B { __typename }" }, accept);
+    expect([unnamed.status, await codeOf(unnamed)]).toEqual([400, "REQUEST_INVALID"]);
+    const named = await post({ query: "query A { __typename } query B { b: __typename }", operationName: "B" }, accept);
+    expect(await named.json()).toMatchObject({ data: { b: "Query" } });
+  });
+
   it("chooses the media type by quality and refuses what it does not have", async () => {
     const query = { query: "{ __typename }" };
     expect(

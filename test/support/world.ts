@@ -33,6 +33,7 @@ export interface WorldOptions {
   readonly seed?: number;
   readonly quotas?: boolean;
   readonly environment?: Readonly<Record<string, string>>;
+  readonly hasExplorer?: boolean;
   /** Whether the customer index is filled before the world is given out. */
   readonly isFilled?: boolean;
 }
@@ -65,7 +66,7 @@ export async function startWorld(options: WorldOptions = {}) {
     engine,
     logger: recorder(lines),
     deadlineMs: config.deadlineMs,
-    hasExplorer: false,
+    hasExplorer: options.hasExplorer ?? false,
     readiness,
   });
   const address = await server.listen({ host: "127.0.0.1", port: 0 });
