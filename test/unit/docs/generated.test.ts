@@ -1,0 +1,29 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "@jest/globals";
+import { errorsDocument, settingsTable } from "./tables.ts";
+
+const pathOf = (name: string): string => fileURLToPath(new URL(`../../../${name}`, import.meta.url));
+const isUpdate = process.env["UPDATE_DOCS"] === "1";
+
+/** Holds a document against what it should say, or, when asked to, makes it say so. */
+async function expectDocument(name: string, expected: (text: string) => string): Promise<void> {
+  const text = await readFile(pathOf(name), "utf8").catch(() => "");
+  if (isUpdate) await writeFile(pathOf(name), expected(text));
+  else expect(text).toBe(expected(text));
+}
+
+/** A document with what stands between a pair of marks replaced; throws when the marks are not there. */
+function withBlock(text: string, name: string, content: string): string {
+  const [before, rest] = text.split(`<!-- ${name} -->`);
+  const after = rest?.split(`<!-- /${name} -->`)[1];
+  if (before === undefined || after === undefined) throw new Error(`there is no block ${name}`);
+  return `${before}<!-- ${name} -->\n\n${content}\n\n<!-- /${name} -->${after}`;
+}
+
+describe("documents that repeat what the code says", () => {
+  it("docs/errors.md is the error table", () => expectDocument("docs/errors.md", errorsDocument));
+
+  it("the README's settings are those that are read", () =>
+    expectDocument("README.md", text => withBlock(text, "settings", settingsTable())));
+});
