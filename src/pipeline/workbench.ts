@@ -10,8 +10,9 @@ import {
   VARCHAR,
 } from "@duckdb/node-api";
 import { asError, StoreError } from "../core/errors.ts";
-import { ExactNumber, type Json, parseJson } from "../core/json.ts";
+import { parseJson } from "../core/json.ts";
 import { registerFunctions } from "../mapping/functions.ts";
+import { recordText } from "../mapping/record-text.ts";
 import type { Catalog } from "../source/catalog.ts";
 import { contractBreaks } from "../upstream/decode.ts";
 import { itemsAt } from "../upstream/records.ts";
@@ -99,7 +100,7 @@ function columnsOf(input: DuckDBDataChunk): [TextColumn, TextColumn] {
 }
 
 const recordsOf = textFunction("records_of", LIST(VARCHAR), (body, items) =>
-  listValue(itemsAt(parseJson(body), items, "a kept response").map(exactText)),
+  listValue(itemsAt(parseJson(body), items, "a kept response").map(recordText)),
 );
 
 const breaksFunction = (catalog: Catalog): DuckDBScalarFunction =>
@@ -107,19 +108,3 @@ const breaksFunction = (catalog: Catalog): DuckDBScalarFunction =>
     const breaks = contractBreaks(catalog.get(collection), parseJson(record));
     return breaks.length === 0 ? null : breaks.join("; ");
   });
-
-/** What Node's JSON has and its types lack. @see https://github.com/tc39/proposal-json-parse-with-source */
-const { rawJSON } = JSON as unknown as { readonly rawJSON: (this: void, text: string) => object };
-
-const exactValue = (_name: string, value: unknown): unknown => {
-  if (typeof value === "bigint") return rawJSON(String(value));
-  return value instanceof ExactNumber ? rawJSON(value.text) : value;
-};
-
-/** A record as JSON text that says what the live path has read: every digit is there, a lone surrogate is U+FFFD. */
-export function exactText(record: Json): string {
-  const text = JSON.stringify(record, exactValue);
-  return text.includes("\\ud")
-    ? text.replace(/\\(?:\\|ud[89a-f][0-9a-f]{2})/g, escape => (escape === "\\\\" ? escape : "\u{fffd}"))
-    : text;
-}

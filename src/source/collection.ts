@@ -112,11 +112,8 @@ export interface Tombstone {
   readonly equals: string | boolean;
 }
 
-export interface CollectionSpec<N extends EntityName, R> {
-  /** The canonical entity that its records become. */
-  readonly canonical: N;
-  /** The upstream shape that we require: only the fields that are used. */
-  readonly contract: z.ZodType<R>;
+/** What a collection states, apart from what depends on its record type. */
+interface CollectionFacts {
   readonly list: Listing;
   readonly lookup?: Lookup;
   readonly tombstone?: Tombstone;
@@ -125,23 +122,24 @@ export interface CollectionSpec<N extends EntityName, R> {
   readonly related?: Related;
   readonly freshness: Freshness;
   /** For collections of customers. */
-  readonly identity?: IdentityClues<Complete<R>>;
   readonly survivorship?: Survivorship;
+}
+
+export interface CollectionSpec<N extends EntityName, R> extends CollectionFacts {
+  /** The canonical entity that its records become. */
+  readonly canonical: N;
+  /** The upstream shape that we require: only the fields that are used. */
+  readonly contract: z.ZodType<R>;
+  /** For collections of customers. */
+  readonly identity?: IdentityClues<Complete<R>>;
   readonly map: Mapping<R, N>;
 }
 
 /** A collection whose record type is not known here. */
-export interface Collection {
+export interface Collection extends CollectionFacts {
   readonly canonical: EntityName;
   readonly contract: z.ZodType;
-  readonly list: Listing;
-  readonly lookup?: Lookup;
-  readonly tombstone?: Tombstone;
-  readonly owner?: string;
-  readonly related?: Related;
-  readonly freshness: Freshness;
   readonly identity?: IdentityClues<never>;
-  readonly survivorship?: Survivorship;
   readonly map: Readonly<Record<string, Rule<never, unknown>>>;
 }
 

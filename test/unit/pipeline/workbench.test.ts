@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
 import { type Json, parseJson } from "../../../src/core/json.ts";
 import { quoted } from "../../../src/mapping/sql-text.ts";
-import { exactText, openWorkbench, type Workbench } from "../../../src/pipeline/workbench.ts";
+import { recordText } from "../../../src/mapping/record-text.ts";
+import { openWorkbench, type Workbench } from "../../../src/pipeline/workbench.ts";
 import { itemsAt } from "../../../src/upstream/records.ts";
 import { catalog } from "./stage.ts";
 
@@ -38,8 +39,8 @@ describe("a record's exact text", () => {
     fc.assert(
       fc.property(record, text => {
         const parsed = parseJson(text);
-        expect(wellFormed(parseJson(exactText(parsed)))).toEqual(wellFormed(parsed));
-        expect(exactText(parsed).isWellFormed()).toBe(true);
+        expect(wellFormed(parseJson(recordText(parsed)))).toEqual(wellFormed(parsed));
+        expect(recordText(parsed).isWellFormed()).toBe(true);
       }),
       { numRuns: 2000 },
     );
