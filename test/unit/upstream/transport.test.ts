@@ -32,7 +32,9 @@ describe("createTransport", () => {
   it("puts path, query, body and headers where they belong", async () => {
     const seen: string[] = [];
     const sender = await over((request, response) => {
-      seen.push(`${request.method} ${request.url} ${request.headers["content-type"]} ${request.headers["x-key"]}`);
+      seen.push(
+        `${request.method} ${request.url} ${String(request.headers["content-type"])} ${String(request.headers["x-key"])}`,
+      );
       request.resume().on("end", () => response.end('{"ok":true}'));
     });
     await sender.send(get("a", "/things", { "page[size]": 5, after: undefined, q: "a&b" }), { "x-key": "k" }, signal());
@@ -59,7 +61,7 @@ describe("createTransport", () => {
     ["headers", { headersMs: 150 }, () => undefined],
     ["the body", { bodyMs: 150 }, (write: (text: string) => void) => write('{"half":')],
   ])("gives up on %s that do not come", async (_name, timeouts, begin) => {
-    const sender = await over((_request, response) => void begin(text => void response.write(text)), { timeouts });
+    const sender = await over((_request, response) => begin(text => void response.write(text)), { timeouts });
     await expect(sender.send(get("a", "/"), {}, signal())).rejects.toMatchObject({
       code: expect.stringMatching(/UND_ERR_(HEADERS|BODY)_TIMEOUT/),
     });
