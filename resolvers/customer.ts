@@ -1,5 +1,7 @@
 import type { AnyEntity } from "../src/core/canonical.ts";
 import { canonical } from "../src/core/canonical.ts";
+import { RequestError } from "../src/core/errors.ts";
+import { isCustomerId } from "../src/core/ids.ts";
 import { lastDays, MAX_DAYS, windowOf } from "../src/core/days.ts";
 import type { CustomerNode } from "../src/gateway/customer-reader.ts";
 import { decodeCursor } from "../src/gateway/related-reader.ts";
@@ -63,5 +65,10 @@ export const Customer = {
   },
 };
 
-/** The canonical id that a cursor of the customers' listing stands for. */
-export const afterCustomer = (after: string | null | undefined): string | null => (after ? decodeCursor(after) : null);
+/** The canonical id that a cursor of the customers' listing stands for; throws `CURSOR_INVALID` for one that it never gave. */
+export function afterCustomer(cursor: string | null | undefined): string | null {
+  if (cursor === null || cursor === undefined) return null;
+  const id = decodeCursor(cursor);
+  if (isCustomerId(id)) return id;
+  throw new RequestError("CURSOR_INVALID", "this cursor does not belong to this connection");
+}

@@ -15,7 +15,7 @@ const personRecord = z.object({
   id: z.string(),
   name: z.string().nullish(),
   email: z.string().nullish(),
-  created_at: z.string().nullish(),
+  created_at: z.string(),
 });
 
 export default t.defineSource({
@@ -34,7 +34,7 @@ export default t.defineSource({
       list: {
         request: () => t.get("people.list", "/people"),
         items: "data[*]",
-        pages: t.cursorPages({ next: "next_cursor", cursorParameter: "cursor", sizeParameter: "limit", maxPageSize: 100 }),
+        pages: t.cursorPages({ next: "after", cursorParameter: "after", sizeParameter: "limit", maxPageSize: 100 }),
         order: "oldest-first",
       },
       lookup: t.eachLookup({ request: key => t.get("people.get", \`/people/\${encodeURIComponent(key)}\`) }),
@@ -77,11 +77,11 @@ const imitation: Imitation = {
       if (request.headers.authorization !== \`Bearer \${KEY}\`) await reply.code(401).send({ error: "unauthorized" });
     });
     app.get("/people", request => {
-      const { cursor = "0", limit = "100" } = request.query as { cursor?: string; limit?: string };
-      const start = Number(cursor);
+      const { after = "0", limit = "100" } = request.query as { after?: string; limit?: string };
+      const start = Number(after);
       const end = Math.min(length, start + Math.min(100, Number(limit)));
       const data = Array.from({ length: end - start }, (_, index) => personAt(population, start + index));
-      return { data, next_cursor: end < length ? String(end) : null };
+      return { data, after: end < length ? String(end) : null };
     });
     app.get("/people/:id", async (request, reply) => {
       const position = Number((request.params as { id: string }).id) - 1;

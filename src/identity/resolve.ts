@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { customerIdOf } from "../core/ids.ts";
 import { matchEmail } from "./match-email.ts";
 
 /** One record of a collection of customers, with what it says about who it is. */
@@ -56,14 +56,11 @@ export function resolveIdentity(records: Iterable<IdentityRecord>, onePerCustome
     b: recordId(candidate.b),
     isAccepted: clusters.merge(recordId(candidate.a), recordId(candidate.b)),
   }));
-  return { clusters: clusters.all().map(members => ({ id: customerIdOf(members), members })), edges };
+  return { clusters: clusters.all().map(members => ({ id: customerIdOf(smallestId(members)), members })), edges };
 }
 
-/** The canonical id: a hash of the smallest record id among the members, so that a new, larger member changes nothing. */
-function customerIdOf(members: readonly IdentityRecord[]): string {
-  const smallest = members.map(recordId).reduce((a, b) => (a < b ? a : b));
-  return `cst_${createHash("sha256").update(smallest).digest("hex").slice(0, 20)}`;
-}
+/** The smallest record id among the members stands for all, so that a new, larger member changes nothing. */
+const smallestId = (members: readonly IdentityRecord[]): string => members.map(recordId).reduce((a, b) => (a < b ? a : b));
 
 interface Candidate {
   readonly rule: Edge["rule"];

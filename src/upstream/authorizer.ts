@@ -2,6 +2,7 @@ import * as oauth from "oauth4webapi";
 import { asError, UpstreamError } from "../core/errors.ts";
 import type { Clock, Secrets } from "../core/ports.ts";
 import type { Auth, ClientCredentialsAuth } from "../source/auth.ts";
+import { unlessAborted } from "./unless-aborted.ts";
 
 /** Gives a request its credentials. */
 export interface Authorizer {
@@ -98,12 +99,3 @@ const statusIn = (thrown: unknown): number | undefined => {
   const cause = thrown instanceof Error ? thrown.cause : undefined;
   return cause instanceof Response ? cause.status : undefined;
 };
-
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const leave = () => reject(signal.reason as Error);
-    if (signal.aborted) return leave();
-    signal.addEventListener("abort", leave, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", leave));
-  });
-}

@@ -19,7 +19,7 @@ export class Breaker {
   readonly #policy: BreakerPolicy;
   #outcomes: { readonly atMs: number; readonly failed: boolean }[] = [];
   #openedAtMs: number | undefined;
-  #isProbing = false;
+  #probe: PromiseWithResolvers<void> | undefined;
 
   constructor(policy: BreakerPolicy = defaultBreaker) {
     this.#policy = policy;
@@ -30,23 +30,27 @@ export class Breaker {
     return nowMs >= this.#openedAtMs + this.#policy.openMs ? "HALF_OPEN" : "OPEN";
   }
 
-  /** Milliseconds until a probe is let through; 0 when a call may pass now. */
+  /** Milliseconds until a probe may be made; 0 unless the breaker is open. */
   waitMs(nowMs: number): number {
-    if (this.#openedAtMs === undefined) return 0;
-    const left = this.#openedAtMs + this.#policy.openMs - nowMs;
-    return left > 0 ? left : this.#isProbing ? this.#policy.openMs : 0;
+    return this.#openedAtMs === undefined ? 0 : Math.max(0, this.#openedAtMs + this.#policy.openMs - nowMs);
   }
 
-  /** Asks to make a call; false means: fail now. Every granted call must end in `record` or `release`. */
+  /** The probe that is under way, if any: resolves when it has ended, however. */
+  get probe(): Promise<void> | undefined {
+    return this.#probe?.promise;
+  }
+
+  /** Asks to make a call; false means: fail now, or wait for the probe. Every granted call must end in `record` or `release`. */
   tryEnter(nowMs: number): boolean {
-    if (this.waitMs(nowMs) > 0) return false;
-    if (this.#openedAtMs !== undefined) this.#isProbing = true;
+    if (this.waitMs(nowMs) > 0 || this.#probe) return false;
+    if (this.#openedAtMs !== undefined) this.#probe = Promise.withResolvers();
     return true;
   }
 
   /** A call that says nothing about the source's health, e.g. one that was cancelled. */
   release(): void {
-    this.#isProbing = false;
+    this.#probe?.resolve();
+    this.#probe = undefined;
   }
 
   record(failed: boolean, nowMs: number): void {
@@ -60,8 +64,8 @@ export class Breaker {
   }
 
   #afterProbe(failed: boolean, nowMs: number): void {
-    this.#isProbing = false;
     this.#outcomes = [];
     this.#openedAtMs = failed ? nowMs : undefined;
+    this.release();
   }
 }

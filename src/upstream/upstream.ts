@@ -9,6 +9,7 @@ import { Breaker, type BreakerState } from "./breaker.ts";
 import { Budget, type LimitStatus } from "./budget.ts";
 import { classify } from "./classify.ts";
 import type { CallContext } from "./context.ts";
+import { unlessAborted } from "./unless-aborted.ts";
 import { createTransport, type Transport, type WireResponse } from "./transport.ts";
 
 /** A source's answer, read and found usable. */
@@ -109,7 +110,8 @@ export class Upstream {
     const startedAtMs = clock.nowMs();
     let actualCost: number | undefined;
     try {
-      if (!this.#breaker.tryEnter(startedAtMs)) throw this.#breakerError();
+      if (this.#breaker.probe) await unlessAborted(this.#breaker.probe, context.signal);
+      if (!this.#breaker.tryEnter(clock.nowMs())) throw this.#breakerError();
       const response = await this.#exchange(request, context);
       const timing = { waitedMs: startedAtMs - queuedAtMs, ms: clock.nowMs() - startedAtMs };
       this.#log(request, context, { status: response.status, attempt, ...timing, bytes: response.text.length });

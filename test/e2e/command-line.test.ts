@@ -24,11 +24,11 @@ describe("tributary start", () => {
     const environment = { PORT: "0", SANDBOX_PORT: "0", SANDBOX_CUSTOMERS: "40", TRIBUTARY_HOME: home };
     const first = runTributary(["start"], environment);
     const [, url] = await first.until(/Tributary is ready: (http:\/\/127\.0\.0\.1:\d+\/graphql)\n$/);
-    const chapter = await ask(
+    const textbook = await ask(
       url!,
       `query { customer(id: "4821") { name invoices(last: 5) { amount status } tickets(open: true) { subject createdAt } } }`,
     );
-    expect(chapter.errors).toBeUndefined();
+    expect(textbook.errors).toBeUndefined();
     expect(await first.stop()).toBe(0);
     const log = await readFile(join(home, "tributary.log"), "utf8");
     expect(log).toContain('"upstream call"');

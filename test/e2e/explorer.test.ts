@@ -61,13 +61,13 @@ describe("the explorer in a browser without internet", () => {
 
   const step = (name: string, act: () => Promise<void>): void => it(name, act, slowMachineMs);
 
-  step("offers every query in a tab of its own, the chapter's first", async () => {
+  step("offers every query in a tab of its own, the textbook's first", async () => {
     await shows(page, query, "tickets");
     expect(await page.title()).toBe("Tributary");
     expect(await page.locator(".graphiql-tab-button").allInnerTexts()).toEqual(explorerQueries.map(({ title }) => title));
   });
 
-  step("runs the chapter's query at a click and shows the answer", async () => {
+  step("runs the textbook's query at a click and shows the answer", async () => {
     await page.getByRole("button", { name: /^execute query/i }).click();
     const { data } = await world.ask(
       `{ customer(id: "4821") { name invoices(last: 5) { amount } tickets(open: true) { createdAt } } }`,

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { type Answer, type Loose, startWorld, type TestWorld } from "../support/world.ts";
 
-const chapterQuery = `query { customer(id: "4821") { name invoices(last: 5) { amount status } tickets(open: true) { subject createdAt } } }`;
+const textbookQuery = `query { customer(id: "4821") { name invoices(last: 5) { amount status } tickets(open: true) { subject createdAt } } }`;
 const everything = `query ($first: Int!) { customers(first: $first) { nodes {
   id name email phone company country status createdAt
   invoices(last: 5) { amount currency status } tickets(last: 5) { subject status } usage { day sessions } } } }`;
@@ -12,9 +12,9 @@ beforeAll(async () => {
 });
 afterAll(() => world.close());
 
-describe("the chapter's own query", () => {
+describe("the textbook's own query", () => {
   it("runs as written", async () => {
-    const { status, data, errors } = await world.ask(chapterQuery);
+    const { status, data, errors } = await world.ask(textbookQuery);
     expect(errors).toEqual([]);
     expect(status).toBe(200);
     expect(data.customer.name).toEqual(expect.any(String));
@@ -260,7 +260,7 @@ describe("upstream calls", () => {
 
 describe("sources", () => {
   it("tells health, budget, breaker and last success of each", async () => {
-    await world.ask(chapterQuery);
+    await world.ask(textbookQuery);
     const { data } = await world.ask(
       `{ sources { name health breaker budgets { name unit allowed used left queued windowMs } lastSuccessAt calls collections { name entity indexedAt issues { field code count } } } }`,
     );

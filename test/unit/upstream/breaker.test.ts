@@ -43,6 +43,16 @@ describe("Breaker", () => {
     expect(breaker.tryEnter(510)).toBe(true);
   });
 
+  it("lets others wait for the probe's end", async () => {
+    const breaker = new Breaker(policy);
+    fail(breaker, 3, 0);
+    breaker.tryEnter(500);
+    const ended = breaker.probe?.then(() => breaker.tryEnter(510));
+    breaker.record(false, 505);
+    expect(await ended).toBe(true);
+    expect(breaker.probe).toBeUndefined();
+  });
+
   it("rests again when the probe fails", () => {
     const breaker = new Breaker(policy);
     fail(breaker, 3, 0);

@@ -3,7 +3,7 @@ import { describe, expect, it } from "@jest/globals";
 import { buildSchema, Kind, parse, validate, type OperationDefinitionNode } from "graphql";
 import { explorerQueries } from "../../../../src/server/explorer/queries.ts";
 
-const chapter =
+const textbook =
   'query { customer(id: "4821") { name invoices(last: 5) { amount status } tickets(open: true) { subject createdAt } } }';
 
 function operationsIn(query: string): OperationDefinitionNode[] {
@@ -11,9 +11,9 @@ function operationsIn(query: string): OperationDefinitionNode[] {
 }
 
 describe("the explorer's queries", () => {
-  it("begin with the chapter's own, word for word", () => {
+  it("begin with the textbook's own, word for word", () => {
     const words = explorerQueries[0]?.query.replaceAll(/#.*$/gm, "").trim().replaceAll(/\s+/g, " ");
-    expect(words).toBe(chapter);
+    expect(words).toBe(textbook);
   });
 
   it("are four, each with a title of its own", () => {
