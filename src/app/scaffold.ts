@@ -28,16 +28,16 @@ export default t.defineSource({
     limits: [t.window({ requests: 10, windowMs: 1000 })],
   },
   collections: {
-    people: t.collection({
+    persons: t.collection({
       canonical: "Customer",
       contract: personRecord,
       list: {
-        request: () => t.get("people.list", "/people"),
+        request: () => t.get("persons.list", "/persons"),
         items: "data[*]",
         pages: t.cursorPages({ next: "after", cursorParameter: "after", sizeParameter: "limit", maxPageSize: 100 }),
         order: "oldest-first",
       },
-      lookup: t.eachLookup({ request: key => t.get("people.get", \`/people/\${encodeURIComponent(key)}\`) }),
+      lookup: t.eachLookup({ request: key => t.get("persons.get", \`/persons/\${encodeURIComponent(key)}\`) }),
       freshness: { cacheMs: 30_000, mirrorMs: 900_000 },
       identity: { onePerCustomer: true },
       survivorship: { rank: 9 },
@@ -65,7 +65,12 @@ const KEY = "${name}_sandbox_key";
 function personAt(population: Population, position: number) {
   const { person, copy } = population.traces("${name}").at(position);
   const { fullName, email } = population.rendering(person, "${name}", copy);
-  return { id: String(position + 1), name: fullName, email, created_at: new Date(population.recordedAt(person, "${name}", copy)).toISOString() };
+  return {
+    id: String(position + 1),
+    name: fullName,
+    email,
+    created_at: new Date(population.recordedAt(person, "${name}", copy)).toISOString(),
+  };
 }
 
 const imitation: Imitation = {
@@ -76,14 +81,14 @@ const imitation: Imitation = {
     app.addHook("preHandler", async (request, reply) => {
       if (request.headers.authorization !== \`Bearer \${KEY}\`) await reply.code(401).send({ error: "unauthorized" });
     });
-    app.get("/people", request => {
+    app.get("/persons", request => {
       const { after = "0", limit = "100" } = request.query as { after?: string; limit?: string };
       const start = Number(after);
       const end = Math.min(length, start + Math.min(100, Number(limit)));
       const data = Array.from({ length: end - start }, (_, index) => personAt(population, start + index));
       return { data, after: end < length ? String(end) : null };
     });
-    app.get("/people/:id", async (request, reply) => {
+    app.get("/persons/:id", async (request, reply) => {
       const position = Number((request.params as { id: string }).id) - 1;
       if (!(position >= 0 && position < length)) return reply.code(404).send({ error: "not found" });
       return personAt(population, position);
@@ -91,7 +96,7 @@ const imitation: Imitation = {
   },
   records(population, person) {
     const position = population.traces("${name}").positionOf(person, 0);
-    return position < 0 ? [] : [{ collection: "people", key: String(position + 1) }];
+    return position < 0 ? [] : [{ collection: "persons", key: String(position + 1) }];
   },
 };
 
@@ -102,12 +107,12 @@ const readme = (name: string): string => `# ${name}
 
 What it is, and which of its records become which canonical entity.
 
-| fact | value | where it is written | seen on |
-| --- | --- | --- | --- |
-| address | https://api.example.com | | |
-| authentication | bearer key in \`${variable(name)}\` | | |
-| limits | 10 requests per second | | |
-| paging | opaque cursor, 100 a page | | |
+Facts relied on, each with where the provider writes it and the day it was seen:
+
+- address: https://api.example.com
+- authentication: bearer key in \`${variable(name)}\`
+- limits: 10 requests per second
+- paging: opaque cursor, 100 a page
 
 Settings: \`${name.toUpperCase()}_BASE_URL\` (replaces the address), \`${variable(name)}\`.
 `;

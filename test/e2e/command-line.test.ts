@@ -176,7 +176,7 @@ describe("tributary new source", () => {
       copy,
     );
     const [, url] = await running.until(/Tributary is ready: (\S+)/);
-    expect(running.output()).toMatch(/loyalty\.people: \d+ records/);
+    expect(running.output()).toMatch(/loyalty\.persons: \d+ records/);
     const { data } = await ask(url!, `{ customers(first: 1, filter: {source: "loyalty"}) { nodes { identities { source } } } }`);
     expect(JSON.stringify(data)).toContain('"loyalty"');
     expect(await running.stop()).toBe(0);
