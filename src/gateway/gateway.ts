@@ -101,6 +101,7 @@ export class Gateway {
     const { mirrorMs } = entry.collection.freshness;
     const mirrored: Outcomes<Fetched> =
       mirrorMs === undefined ? new Map() : await this.mirror.fresh(entry.id, keys, this.clock.nowMs() - mirrorMs);
+    this.#count(entry, [...mirrored.values()]);
     const missing = keys.filter(key => !mirrored.has(key));
     if (missing.length === 0) return mirrored;
     const read = await lookupRecords(this.upstreamOf(entry.source.name), entry, missing, context);

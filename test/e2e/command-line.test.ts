@@ -32,6 +32,14 @@ describe("tributary start", () => {
     expect(await first.stop()).toBe(0);
     const log = await readFile(join(home, "tributary.log"), "utf8");
     expect(log).toContain('"upstream call"');
+    expect(log).toContain('"request"');
+    const settings = (await readFile(join(home, "sandbox.env"), "utf8")).trim().split("\n");
+    const secrets = settings
+      .filter(line => /^\w+_(SECRET|TOKEN|KEY|ID)=/.test(line))
+      .map(line => line.slice(line.indexOf("=") + 1));
+    expect(secrets).toHaveLength(5);
+    for (const secret of secrets) expect(log + first.output()).not.toContain(secret);
+    expect(log).not.toMatch(/Bearer |Basic /);
 
     const again = runTributary(["start"], environment);
     await again.until(/Tributary is ready/);

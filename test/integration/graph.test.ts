@@ -271,3 +271,29 @@ describe("sources", () => {
     }
   });
 });
+
+describe("values that a declaration does not know", () => {
+  it("become UNKNOWN, fail nothing, and are counted", async () => {
+    const large = await startWorld({ customers: 600, quotas: false });
+    try {
+      const statuses: string[] = [];
+      for (let after: string | null = null, more = true; more;) {
+        const { data, errors } = await large.ask(
+          `query ($after: String) { customers(first: 200, after: $after, filter: {source: "product"}) { nodes { status } pageInfo { hasNextPage endCursor } } }`,
+          { after },
+        );
+        expect(errors).toEqual([]);
+        statuses.push(...data.customers.nodes.map(({ status }: Loose) => status));
+        after = data.customers.pageInfo.endCursor;
+        more = data.customers.pageInfo.hasNextPage;
+      }
+      const unknown = statuses.filter(status => status === "UNKNOWN").length;
+      expect(unknown).toBeGreaterThan(0);
+      const { data } = await large.ask(`{ sources { collections { issues { field code count } } } }`);
+      const issues = data.sources.flatMap(({ collections }: Loose) => collections.flatMap((each: Loose) => each.issues));
+      expect(issues).toContainEqual({ field: "status", code: "UNKNOWN_ENUM_VALUE", count: unknown });
+    } finally {
+      await large.close();
+    }
+  });
+});
