@@ -26,6 +26,8 @@ export interface Permit {
 const bottleneckPriority: Readonly<Record<Priority, number>> = { live: 2, intake: 5, bulk: 8 };
 const MAX_QUEUED = 20_000;
 const REFILL_MS = 250;
+/** After this long, a source that asked for a longer rest is asked again. */
+const MAX_PAUSE_MS = 300_000;
 /** A provider's bucket that is still nearly full gains nothing while ours, whose points are reserved already, would. */
 const HEAD_START_MS = 1_000;
 
@@ -53,6 +55,7 @@ export class Budget {
   /** Waits, in order of priority, until every limit has room; throws the signal's reason when the asker leaves first. */
   async acquire(request: UpstreamRequest, context: CallContext): Promise<Permit> {
     const permits: Permit[] = [];
+    this.#pauseLeft(context);
     try {
       for (const gate of this.#gates) permits.push(await gate.acquire(request, context));
       await this.#waitWhilePaused(context);
@@ -63,9 +66,10 @@ export class Budget {
     return { settle: actualCost => permits.forEach(permit => permit.settle(actualCost)) };
   }
 
-  /** The source asked for a rest: nothing is sent before the given moment. */
+  /** The source asked for a rest: nothing is sent before the given moment, or for the longest rest that is believed. */
   pauseUntil(untilMs: number): void {
-    this.#pausedUntilMs = Math.max(this.#pausedUntilMs, untilMs);
+    const believedMs = Math.min(untilMs, this.#clock.nowMs() + MAX_PAUSE_MS);
+    this.#pausedUntilMs = Math.max(this.#pausedUntilMs, believedMs);
   }
 
   pausedUntilMs(): number | null {
@@ -82,10 +86,17 @@ export class Budget {
   }
 
   async #waitWhilePaused(context: CallContext): Promise<void> {
-    for (let left = this.#pausedUntilMs - this.#clock.nowMs(); left > 0; left = this.#pausedUntilMs - this.#clock.nowMs()) {
+    for (let left = this.#pauseLeft(context); left > 0; left = this.#pauseLeft(context)) {
       await this.#clock.sleep(left, context.signal);
       context.signal.throwIfAborted();
     }
+  }
+
+  /** Milliseconds until the source may be asked again; throws `UPSTREAM_THROTTLED` when the asker cannot wait that long. */
+  #pauseLeft(context: CallContext): number {
+    const left = this.#pausedUntilMs - this.#clock.nowMs();
+    if (left <= 0 || this.#pausedUntilMs < context.deadlineAtMs) return left;
+    throw new UpstreamError("UPSTREAM_THROTTLED", "the source asked for a rest", { details: { retryAfterMs: left } });
   }
 }
 

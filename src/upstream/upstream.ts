@@ -109,9 +109,11 @@ export class Upstream {
     const permit = await this.#budget.acquire(request, context);
     const startedAtMs = clock.nowMs();
     let actualCost: number | undefined;
+    let hasEntered = false;
     try {
       if (this.#breaker.probe) await unlessAborted(this.#breaker.probe, context.signal);
-      if (!this.#breaker.tryEnter(clock.nowMs())) throw this.#breakerError();
+      hasEntered = this.#breaker.tryEnter(clock.nowMs());
+      if (!hasEntered) throw this.#breakerError();
       const response = await this.#exchange(request, context);
       const timing = { waitedMs: startedAtMs - queuedAtMs, ms: clock.nowMs() - startedAtMs };
       this.#log(request, context, { status: response.status, attempt, ...timing, bytes: response.text.length });
@@ -122,7 +124,7 @@ export class Upstream {
       this.#lastSuccessAtMs = clock.nowMs();
       return { ...response, ...classified, receivedAtMs: clock.nowMs(), attempts: attempt };
     } catch (thrown) {
-      this.#recordFailure(asFailure(thrown, context), request, context, attempt);
+      if (hasEntered) this.#recordFailure(asFailure(thrown, context), request, context, attempt);
       throw thrown;
     } finally {
       permit.settle(actualCost);
@@ -159,7 +161,6 @@ export class Upstream {
 
   #recordFailure(error: TributaryError, request: UpstreamRequest, context: CallContext, attempt: number): void {
     const nowMs = this.#options.clock.nowMs();
-    if (error.code === "UPSTREAM_BREAKER_OPEN") return;
     if (neutralCodes.has(error.code) || !(error instanceof UpstreamError)) this.#breaker.release();
     else this.#breaker.record(sickCodes.has(error.code), nowMs);
     if (error.code === "UPSTREAM_THROTTLED") {

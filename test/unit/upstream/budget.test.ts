@@ -100,4 +100,14 @@ describe("Budget", () => {
       expect(Date.now() - startedAt).toBeGreaterThanOrEqual(119);
     });
   });
+
+  it("refuses at once, saying when to come back, when the rest outlasts the asker's deadline", async () => {
+    await withBudget([window({ requests: 5, windowMs: 1_000 })], async budget => {
+      budget.pauseUntil(Date.now() + 90_000);
+      const refused = budget.acquire(request, context());
+      await expect(refused).rejects.toMatchObject({ code: "UPSTREAM_THROTTLED", retryable: true });
+      await expect(refused).rejects.toHaveProperty("details.retryAfterMs", expect.any(Number));
+      expect(await budget.status()).toMatchObject([{ left: 5, queued: 0 }]);
+    });
+  });
 });
