@@ -65,6 +65,7 @@ function mount(app: FastifyInstance, world: World): void {
 /** HubSpot's contacts behind OAuth 2.0. @see https://developers.hubspot.com/docs/api-reference/crm-contacts-v3/guide */
 const hubspot: Imitation = {
   name: "hubspot",
+  rates: { presence: 0.9, duplicates: 0.05 },
   environment: origin => ({
     HUBSPOT_BASE_URL: `${origin}/hubspot`,
     HUBSPOT_CLIENT_ID: CLIENT.id,

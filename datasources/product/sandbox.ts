@@ -49,6 +49,7 @@ function mount(app: FastifyInstance, world: World): void {
 /** Imitates the product's own GraphQL service: accounts and their daily usage, throttled by the cost of a query. */
 const product: Imitation = {
   name: "product",
+  rates: { presence: 0.8, duplicates: 0 },
   environment: origin => ({ PRODUCT_BASE_URL: `${origin}/product`, PRODUCT_API_TOKEN: API_TOKEN }),
   mount,
   records: (population, person) =>

@@ -67,6 +67,7 @@ function mount(app: FastifyInstance, world: World): void {
 /** Stripe's customers, invoices and events. @see https://docs.stripe.com/api */
 const stripe: Imitation = {
   name: "stripe",
+  rates: { presence: 0.75, duplicates: 0 },
   environment: origin => ({ STRIPE_BASE_URL: `${origin}/stripe`, STRIPE_API_KEY: SECRET_KEY }),
   mount,
   records: (population, person) =>

@@ -205,6 +205,7 @@ function mount(app: FastifyInstance, world: World): void {
  */
 const zendesk: Imitation = {
   name: "zendesk",
+  rates: { presence: 0.6, duplicates: 0 },
   environment: origin => ({ ZENDESK_BASE_URL: `${origin}/zendesk`, ZENDESK_EMAIL: EMAIL, ZENDESK_API_TOKEN: API_TOKEN }),
   mount,
   records: (population, person) => {

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from "fastify";
 import type { Population } from "./population.ts";
+import type { Rates } from "./traces.ts";
 
 /** What an imitation is given of the world it lives in. */
 export interface World {
@@ -30,6 +31,8 @@ interface RecordOfPerson {
 export interface Imitation {
   /** The source's name, and the URL prefix `/<name>/`. */
   readonly name: string;
+  /** What share of the people it knows, and how many of them twice; seven in ten, once, unless stated. */
+  readonly rates?: Rates;
   /** Base URL and credentials as the environment variables a client reads. `origin` is e.g. `http://127.0.0.1:4100`. */
   environment(origin: string): Readonly<Record<string, string>>;
   /** Mounts the routes on an instance that already carries the prefix. State is fresh for each call. */

@@ -5,7 +5,7 @@ import type { Person } from "./person.ts";
 import { Dice, hashText } from "./random.ts";
 import { renderPerson } from "./rendering.ts";
 import type { Rendering } from "./rendering.ts";
-import { arrivalOf, copiesOf, listTraces, ratesOf } from "./traces.ts";
+import { arrivalOf, copiesOf, listTraces, usualRates } from "./traces.ts";
 import type { Rates, Traces } from "./traces.ts";
 
 export type { Lifecycle } from "./person.ts";
@@ -18,6 +18,8 @@ export interface PopulationOptions {
   readonly seed: number;
   /** 1 to 4,000,000. */
   readonly size: number;
+  /** What share of the people each source knows, by the source's name; the usual one where a source is not there. */
+  readonly rates?: Readonly<Record<string, Rates>>;
 }
 
 /**
@@ -30,15 +32,15 @@ export interface Population {
   readonly keys: Keys;
   /** The truth about a person, index 0 to `size` - 1. */
   person(index: number): Person;
-  /** The records a source holds, oldest first. `rates` default to those of the source's name. */
-  traces(source: string, rates?: Rates): Traces;
+  /** The records a source holds, oldest first. */
+  traces(source: string): Traces;
   /** Whether a source knows the person, without listing its traces. */
   isPresent(source: string, person: number): boolean;
   /** The person as a source wrote them down. `copy` defaults to 0. */
   rendering(person: number, source: string, copy?: number): Rendering;
   /** When the source made that record, epoch milliseconds, whole seconds. */
   recordedAt(person: number, source: string, copy?: number): number;
-  /** Reproducible draws for whatever else hangs on a person or a record: `dice("stripe.invoices", person, n)`. */
+  /** Reproducible draws for whatever else hangs on a person or a record: `dice("source.collection", person, n)`. */
   dice(scope: string, index: number, part?: number): Dice;
   /** Whether this trace states another source's key; deterministic by `scope`, always true for person 0. */
   states(scope: string, person: number, share: number, copy?: number): boolean;
@@ -47,14 +49,14 @@ export interface Population {
 const MAX_SIZE = 4_000_000;
 
 /** Makes a population. Throws `RangeError` when the size is not an integer from 1 to 4,000,000. */
-export function createPopulation({ seed, size }: PopulationOptions): Population {
+export function createPopulation({ seed, size, rates = {} }: PopulationOptions): Population {
   if (!Number.isInteger(size) || size < 1 || size > MAX_SIZE)
     throw new RangeError(`a population has 1 to ${MAX_SIZE} people, not ${size}: set the number of customers within that`);
   const kept = new Map<string, Traces>();
-  const traces = (source: string, rates = ratesOf(source)) => {
-    const name = `${source}/${rates.presence}/${rates.duplicates}`;
-    const found = kept.get(name) ?? listTraces(seed, source, size, rates);
-    kept.set(name, found);
+  const ratesOf = (source: string) => rates[source] ?? usualRates;
+  const traces = (source: string) => {
+    const found = kept.get(source) ?? listTraces(seed, source, size, ratesOf(source));
+    kept.set(source, found);
     return found;
   };
   const dice = (scope: string, index: number, part = 0) => new Dice(seed, hashText(scope), index, part);
@@ -66,7 +68,7 @@ export function createPopulation({ seed, size }: PopulationOptions): Population 
     keys: createKeys(seed),
     person: index => personOf(seed, index),
     traces,
-    isPresent: (source, person) => copiesOf(seed, source, person) > 0,
+    isPresent: (source, person) => copiesOf(seed, source, person, ratesOf(source)) > 0,
     rendering,
     recordedAt: (person, source, copy = 0) => arrivalOf(seed, source, { person, copy }),
     dice,

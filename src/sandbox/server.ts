@@ -52,7 +52,8 @@ function createApp(): FastifyInstance {
 
 function mountAll(app: FastifyInstance, options: SandboxOptions): void {
   const { imitations, seed, customers, quotas = true, clock = Date.now } = options;
-  const population = createPopulation({ seed, size: customers });
+  const rates = Object.fromEntries(imitations.flatMap(({ name, rates: own }) => (own ? [[name, own]] : [])));
+  const population = createPopulation({ seed, size: customers, rates });
   const calls = createCallCounter(imitations.map(({ name }) => name));
   const faults = createFaultBook();
   const resets: (() => void)[] = [];

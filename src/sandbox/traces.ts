@@ -28,16 +28,8 @@ export interface Traces {
   firstAtOrAfter(instantMs: number): number;
 }
 
-/** Which people the sources of a well-known name keep; every other source keeps seven in ten, once. */
-const ratesBySource: Readonly<Record<string, Rates>> = {
-  hubspot: { presence: 0.9, duplicates: 0.05 },
-  product: { presence: 0.8, duplicates: 0 },
-  stripe: { presence: 0.75, duplicates: 0 },
-  zendesk: { presence: 0.6, duplicates: 0 },
-};
-
-/** The rates a source has unless it states its own. */
-export const ratesOf = (source: string): Rates => ratesBySource[source] ?? { presence: 0.7, duplicates: 0 };
+/** The rates of a source that states none: it keeps seven people in ten, once. */
+export const usualRates: Rates = { presence: 0.7, duplicates: 0 };
 
 const PRESENCE = hashText("presence");
 const ARRIVAL = hashText("arrival");
@@ -47,7 +39,7 @@ const LAST_ARRIVAL = Date.UTC(2026, 9, 1);
 const DAY_SECONDS = 86_400;
 
 /** How many records a source holds of a person: a pure function of seed, source and person. */
-export function copiesOf(seed: number, source: string, person: number, rates: Rates = ratesOf(source)): number {
+export function copiesOf(seed: number, source: string, person: number, rates: Rates): number {
   if (person === 0) return 1;
   const dice = new Dice(mix32(seed, source), PRESENCE, person);
   if (!dice.chance(rates.presence)) return 0;
@@ -85,7 +77,7 @@ function sortedTraces(seed: number, source: string, people: number, rates: Rates
 }
 
 /** Lists a source's traces of `people` people. Memory: 12 bytes a person and 4 a trace; one million take about a second. */
-export function listTraces(seed: number, source: string, people: number, rates: Rates = ratesOf(source)): Traces {
+export function listTraces(seed: number, source: string, people: number, rates: Rates): Traces {
   const codes = Uint32Array.from(sortedTraces(seed, source, people, rates));
   const positions = new Int32Array(people * COPY_BIT).fill(-1);
   codes.forEach((code, position) => (positions[code] = position));

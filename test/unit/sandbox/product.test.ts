@@ -4,6 +4,7 @@ import { FAILING_ACCOUNT_ID } from "../../../datasources/product/sandbox-resolve
 import { createPopulation } from "../../../src/sandbox/population.ts";
 import { startSandbox } from "../../../src/sandbox/server.ts";
 import type { Sandbox } from "../../../src/sandbox/server.ts";
+import { rates } from "./rates.ts";
 
 interface Node {
   readonly id: string;
@@ -78,7 +79,7 @@ async function openService({ customers = 12, quotas = false } = {}) {
     text,
     run,
     wait: (ms: number) => void (nowMs += ms),
-    population: createPopulation({ seed: 7, size: customers }),
+    population: createPopulation({ seed: 7, size: customers, rates }),
   };
 }
 type Service = Awaited<ReturnType<typeof openService>>;

@@ -1,8 +1,10 @@
 import { afterEach, describe, expect, it } from "@jest/globals";
+import product from "../../../datasources/product/sandbox.ts";
 import zendesk from "../../../datasources/zendesk/sandbox.ts";
 import { createPopulation } from "../../../src/sandbox/population.ts";
 import { startSandbox } from "../../../src/sandbox/server.ts";
 import type { Sandbox } from "../../../src/sandbox/server.ts";
+import { rates } from "./rates.ts";
 
 interface Row {
   readonly id: number;
@@ -39,7 +41,7 @@ interface Desk {
 
 async function openDesk({ customers = 40, quotas = false } = {}): Promise<Desk> {
   let nowMs = NOON;
-  const sandbox = await startSandbox({ port: 0, seed: 7, customers, quotas, clock: () => nowMs, imitations: [zendesk] });
+  const sandbox = await startSandbox({ port: 0, seed: 7, customers, quotas, clock: () => nowMs, imitations: [zendesk, product] });
   opened.push(sandbox);
   const { ZENDESK_BASE_URL, ZENDESK_EMAIL, ZENDESK_API_TOKEN } = sandbox.environment;
   const authorization = `Basic ${Buffer.from(`${ZENDESK_EMAIL}/token:${ZENDESK_API_TOKEN}`).toString("base64")}`;
@@ -79,7 +81,7 @@ async function idsByLink({ read }: Desk, path: string, name: "next_page" | "afte
 }
 
 const ascending = (ids: readonly number[]) => [...new Set(ids)].sort((a, b) => a - b);
-const presentPeople = (customers: number) => createPopulation({ seed: 7, size: customers }).traces("zendesk").length;
+const presentPeople = (customers: number) => createPopulation({ seed: 7, size: customers, rates }).traces("zendesk").length;
 
 describe("zendesk imitation: listings", () => {
   it.each([1, 2, 100])("gives each user once, by cursor, %i a page", async size => {
@@ -154,7 +156,7 @@ describe("zendesk imitation: records", () => {
 
   it("finds the first customer by product id and by e-mail, with tickets of which one is open", async () => {
     const { read } = await openDesk();
-    const { keys } = createPopulation({ seed: 7, size: 40 });
+    const { keys } = createPopulation({ seed: 7, size: 40, rates });
     const uuid = keys.uuid("product.accounts").of(0);
     const [user] = (await read(`/users/show_many?external_ids=${uuid},${keys.uuid("other").of(1)}`)).users ?? [];
     expect(user).toMatchObject({
@@ -172,7 +174,7 @@ describe("zendesk imitation: records", () => {
   });
 
   it("lists the user that the truth names", async () => {
-    const population = createPopulation({ seed: 7, size: 40 });
+    const population = createPopulation({ seed: 7, size: 40, rates });
     const truth = Array.from({ length: 40 }, (_empty, person) => zendesk.records(population, person)).flat();
     expect(truth.map(({ key }) => Number(key)).sort((a, b) => a - b)).toEqual(await idsByCursor(await openDesk(), "/users", 100));
   });
