@@ -128,10 +128,16 @@ function transitions(status: InvoiceStatus, created: number, afterSeconds: numbe
   };
 }
 
-function drawStanding(dice: Dice, created: number, { isLast, isFirstCustomer }: { isLast: boolean; isFirstCustomer: boolean }) {
-  const drawn = drawStatus(dice, isLast);
-  const status = drawn === null && isFirstCustomer ? "paid" : drawn; // everybody's first impression has nothing odd in it
-  const sent = dice.chance(0.6);
+/** Everybody's first impression: nothing odd, the newest invoice open and the one before it paid. `age` 0 is the newest. */
+function firstPersonStatus(drawn: InvoiceStatus, age: number): InvoiceStatus {
+  if (age === 0) return "open";
+  return age === 1 ? "paid" : (drawn ?? "paid");
+}
+
+function drawStanding(dice: Dice, created: number, { age, isFirstPerson }: { age: number; isFirstPerson: boolean }) {
+  const drawn = drawStatus(dice, age === 0);
+  const status = isFirstPerson ? firstPersonStatus(drawn, age) : drawn;
+  const sent = dice.chance(0.6) || isFirstPerson;
   const afterSeconds = 3600 + dice.below(20 * DAY);
   const collection_method: Invoice["collection_method"] = sent ? "send_invoice" : "charge_automatically";
   return {
@@ -155,8 +161,8 @@ export function makeInvoice(population: Population, person: number, n: number): 
   const created = invoiceCreatedAt(population, person, n);
   const total = drawTotal(dice, lower);
   const standing = drawStanding(dice, created, {
-    isLast: n === countInvoices(population, person) - 1,
-    isFirstCustomer: person === 0,
+    age: countInvoices(population, person) - 1 - n,
+    isFirstPerson: person === 0,
   });
   return {
     id: invoiceKeys(population).of(person, n),

@@ -1,4 +1,4 @@
-import type { Population } from "../../src/sandbox/population.ts";
+import type { Dice, Population } from "../../src/sandbox/population.ts";
 import { isoSeconds } from "./sandbox-records.ts";
 import type { SeededListing } from "./sandbox-records.ts";
 import { HISTORY_END_MS } from "./sandbox-users.ts";
@@ -74,6 +74,18 @@ function statusOf(population: Population, person: number, n: number): string {
   return dice.chance(0.05) ? status.toUpperCase() : status;
 }
 
+/** A few priorities are not set; the first person's all are, so that everybody's first impression has nothing odd in it. */
+function priorityOf(dice: Dice, person: number): string | null {
+  const drawn = dice.pick(priorities);
+  return person === 0 ? (drawn ?? "normal") : drawn;
+}
+
+/** Mostly in UTC; from a few imports with another offset, but never for the first person. */
+function createdAtOf(dice: Dice, person: number, createdMs: number): string {
+  const hours = dice.chance(0.08) ? dice.pick(OFFSET_HOURS) : undefined;
+  return person === 0 || hours === undefined ? isoSeconds(createdMs) : withOffset(createdMs, hours);
+}
+
 interface TicketPlace {
   readonly id: number;
   readonly requester: number;
@@ -91,9 +103,9 @@ function ticketOf(population: Population, person: number, { id, requester, n, cr
     subject: person !== 0 && dice.chance(0.02) ? null : subject,
     description: `${subject}. Sent from account ${population.person(person).company}.`,
     status: statusOf(population, person, n),
-    priority: dice.pick(priorities),
+    priority: priorityOf(dice, person),
     requester_id: requester,
-    created_at: dice.chance(0.08) ? withOffset(createdMs, dice.pick(OFFSET_HOURS)) : isoSeconds(createdMs),
+    created_at: createdAtOf(dice, person, createdMs),
     updated_at: isoSeconds(changedMs),
     generated_timestamp: changedMs / 1000,
     tags: labels.filter(() => dice.chance(0.2)),

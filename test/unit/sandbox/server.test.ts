@@ -70,6 +70,28 @@ describe("the sandbox", () => {
     ]);
   });
 
+  it("knows the share of people that each imitation states, some twice, and seven in ten once where it states none", async () => {
+    const counted = (name: string): Imitation => ({
+      ...tiny(name),
+      mount: (app, { population }) =>
+        void app.get("/counts", () => ({
+          present: Array.from({ length: population.size }, (_empty, index) => population.isPresent(name, index)).filter(Boolean)
+            .length,
+          records: population.traces(name).length,
+        })),
+    });
+    const stated = { ...counted("stated"), rates: { presence: 0.3, duplicates: 0.5 } };
+    const world = await startSandbox({ port: 0, seed: 1, customers: 4000, imitations: [stated, counted("silent")] });
+    const counts = async (name: string) =>
+      (await ask(`${world.origin}/${name}/counts`)).json<{ readonly present: number; readonly records: number }>();
+    const [few, usual] = await Promise.all([counts("stated"), counts("silent")]);
+    await world.close();
+    expect(few.present / 4000).toBeCloseTo(0.3, 1);
+    expect(few.records / few.present).toBeCloseTo(1.5, 1);
+    expect(usual.present / 4000).toBeCloseTo(0.7, 1);
+    expect(usual.records).toBe(usual.present);
+  });
+
   it("closes at once although a client keeps its connection", async () => {
     const short = await startSandbox({ port: 0, seed: 1, customers: 1, imitations: [tiny("tiny")] });
     await breakSource(short, { source: "tiny", kind: "stall" });
