@@ -27,7 +27,7 @@ export const Query = {
     const wanted = {
       ...(filter?.country && { country: filter.country.toUpperCase() }),
       ...(filter?.status && { status: filter.status }),
-      ...(filter?.source && { source: `${filter.source}.` }),
+      ...(filter?.source && { source: filter.source }),
     };
     const { nodes, hasMore } = await customers.page(wanted, afterCustomer(after), first);
     return { ...connection(nodes, hasMore, (node: CustomerNode) => node.id), totalCount: () => gateway.index.count(wanted) };
@@ -36,7 +36,8 @@ export const Query = {
     const [collection, key] = splitRecordId(id) ?? [];
     if (collection === undefined || key === undefined) return customers.find(id);
     const entry = gateway.catalog.get(collection);
-    return entry.collection.canonical === "Customer" ? customers.findByKey(entry.source.name, key) : related.record(entry, key);
+    if (entry.collection.canonical === "Customer") return customers.findByKey(entry.source.name, key);
+    return entry.collection.lookup === undefined ? null : related.record(entry, key);
   },
   sources,
 };

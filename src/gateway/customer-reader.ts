@@ -55,9 +55,7 @@ export class CustomerReader {
 
   /** By a key in a named source. */
   async findByKey(source: string, key: string): Promise<CustomerNode | null> {
-    const names = this.#gateway.catalog.sources.map(({ name }) => name);
-    if (!names.includes(source))
-      throw new RequestError("SOURCE_UNKNOWN", `there is no source ${source}; there are ${names.join(", ")}`);
+    this.#requireSource(source);
     return this.#only(await this.#gateway.index.findByKey(source, key), `the key ${key} in ${source}`);
   }
 
@@ -67,12 +65,13 @@ export class CustomerReader {
     return this.#only(await this.#gateway.index.findByMailbox(matchEmail(address) ?? address), "this e-mail address");
   }
 
-  /** One page of customers and the number of all with this filter. */
+  /** One page of customers, in the order of their ids. Throws `SOURCE_UNKNOWN`. */
   async page(
     filter: CustomerFilter,
     after: string | null,
     first: number,
   ): Promise<{ nodes: readonly CustomerNode[]; hasMore: boolean }> {
+    if (filter.source !== undefined) this.#requireSource(filter.source);
     await this.#warnUnlessIndexed();
     const ids = await this.#gateway.index.page(filter, after, first + 1);
     const nodes = await Promise.all(ids.slice(0, first).map(id => this.#byId.load(id)));
@@ -139,6 +138,12 @@ export class CustomerReader {
       const found = members.get(id);
       return found ? { id, members: found } : null;
     });
+  }
+
+  #requireSource(source: string): void {
+    const names = this.#gateway.catalog.sources.map(({ name }) => name);
+    if (names.includes(source)) return;
+    throw new RequestError("SOURCE_UNKNOWN", `there is no source ${source}; there are ${names.join(", ")}`);
   }
 
   async #only(ids: readonly string[], what: string): Promise<CustomerNode | null> {

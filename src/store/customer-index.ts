@@ -22,7 +22,7 @@ export interface IndexedCustomer {
 export interface CustomerFilter {
   readonly country?: string;
   readonly status?: string;
-  /** `<source>.` prefix of a collection in which the customer must have a record. */
+  /** The source in which the customer must have a record. */
   readonly source?: string;
 }
 
@@ -131,6 +131,7 @@ export class CustomerIndex {
   }
 
   async count(filter: CustomerFilter): Promise<number> {
+    if (filterParameters(filter).some(holdsNul)) return 0;
     const rows = await this.#database.query<{ count: string | number }>(
       `SELECT count(*) AS count FROM customer WHERE ${matchesFilter}`,
       filterParameters(filter),
@@ -139,6 +140,7 @@ export class CustomerIndex {
   }
 
   async #ids(sql: string, parameters: readonly unknown[]): Promise<readonly string[]> {
+    if (parameters.some(holdsNul)) return [];
     const rows = await this.#database.query<{ id: string }>(sql, parameters);
     return rows.map(row => row.id);
   }
@@ -163,6 +165,9 @@ const filterParameters = (filter: CustomerFilter): (string | null)[] => [
   filter.status ?? null,
   filter.source ?? null,
 ];
+
+/** PostgreSQL's text cannot hold U+0000: nothing in the store can be equal to such a text. */
+const holdsNul = (parameter: unknown): boolean => typeof parameter === "string" && parameter.includes("\0");
 
 const redirectRetired = `
   INSERT INTO redirect (retired_id, customer_id)

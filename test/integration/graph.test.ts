@@ -167,6 +167,19 @@ describe("connections", () => {
     expect(new Set(inCountry.data.customers.nodes.map((node: Loose) => node.country))).toEqual(new Set([country]));
   });
 
+  it("refuse a source that there is not, rather than to answer that nobody is in it", async () => {
+    const { data, errors } = await world.ask(`{ customers(filter: {source: "nowhere"}) { nodes { id } } }`);
+    expect([data.customers, errors[0]?.extensions["code"]]).toEqual([null, "SOURCE_UNKNOWN"]);
+  });
+
+  it("find nothing, without an error, for texts that nothing can be called by", async () => {
+    const query = `query ($text: ID!) { customer(id: $text) { id } }`;
+    for (const text of ["", "\u0000", "☃ ' OR 1=1 --", "x".repeat(50_000)]) {
+      expect(await world.ask(query, { text })).toMatchObject({ data: { customer: null }, errors: [] });
+    }
+    expect(await world.ask(`{ node(id: "product.usage:x") { id } }`)).toMatchObject({ data: { node: null }, errors: [] });
+  });
+
   it("finds an invoice and a ticket by its id", async () => {
     const { data } = await world.ask(
       `{ customer(id: "4821") { invoices(last: 1) { id amount } tickets(last: 1) { id subject } } }`,
