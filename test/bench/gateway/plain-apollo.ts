@@ -12,7 +12,7 @@ import { Agent, request } from "undici";
 import type { Loose } from "../../support/world.ts";
 
 const environment = process.env as Readonly<Record<string, string>>;
-const pool = new Agent(); // as many connections as it takes: a smaller pool slows it down when its upstreams are slow
+const pool = new Agent({ connections: 256 }); // measured: 64 hold it up at 25 ms (76 pages of 25 a second, not 197), no bound costs it a tenth at 0 ms
 
 async function send(base: string, path: string, headers: Record<string, string>, body?: string): Promise<Loose> {
   const options = {

@@ -1,6 +1,6 @@
 /**
  * The graph with all its policies on against a plain Apollo Server with DataLoader, over the same sandbox, in turns in one run. Prints Markdown;
- * takes about four minutes.
+ * takes about six minutes.
  *
  * `node test/bench/gateway/run.ts [--seconds 6] [--rounds 3] [--minutes-of-memory 10] [--json]`
  */
@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { compareAnswers } from "./answers.ts";
-import { type Figures, load, median, medianFigures } from "./load.ts";
+import { expectSameSize, type Figures, load, median, medianFigures } from "./load.ts";
 import { watchMemory } from "./memory.ts";
 import { queries, type QueryName, queryNames } from "./queries.ts";
 import { type Cell, markdown, type Uncached } from "./report.ts";
@@ -27,7 +27,7 @@ const [seconds, rounds] = [Number(values.seconds), Number(values.rounds)];
 const WARM_UP_SECONDS = 2;
 const DELAYS_MS = [0, 25];
 /** Below what the declared budgets let through when every request makes its calls. */
-const UNCACHED = { perSecond: 15, connections: 4, seconds: 15 };
+const UNCACHED = { perSecond: 15, connections: 4, seconds: 12 };
 
 const home = await mkdtemp(join(tmpdir(), "tributary-bench-"));
 const upstreams = await startUpstreams();
@@ -56,9 +56,14 @@ async function using<T>(servers: readonly Promise<Served>[], work: (...servers: 
 
 async function measureCell(ours: Served, plain: Served, query: QueryName, delayMs: number): Promise<Cell> {
   const asked = { queries: [queries[query]], seconds };
-  for (const server of [ours, plain]) await load(server, { ...asked, seconds: WARM_UP_SECONDS });
+  const warmUp = { ...asked, seconds: WARM_UP_SECONDS, isVerified: true };
+  const verified = { ours: await load(ours, warmUp), plain: await load(plain, warmUp) };
   const figures: { ours: Figures; plain: Figures }[] = [];
   for (let round = 0; round < rounds; round++) figures.push({ ours: await load(ours, asked), plain: await load(plain, asked) });
+  for (const each of figures) {
+    expectSameSize(ours, verified.ours, each.ours);
+    expectSameSize(plain, verified.plain, each.plain);
+  }
   return {
     query,
     delayMs,
@@ -81,7 +86,7 @@ async function measureCells(ours: Served, plain: Served): Promise<Cell[]> {
 }
 
 async function measureUncached(ours: Served, plain: Served): Promise<Uncached> {
-  const [delayMs, asked] = [DELAYS_MS.at(-1)!, { queries: [queries["one customer"]], ...UNCACHED }];
+  const [delayMs, asked] = [DELAYS_MS.at(-1)!, { queries: [queries["one customer"]], ...UNCACHED, isVerified: true }];
   await delayAll(upstreams, delayMs);
   for (const server of [ours, plain]) await load(server, { ...asked, seconds: 5 });
   return { perSecond: UNCACHED.perSecond, delayMs, ours: await load(ours, asked), plain: await load(plain, asked) };
