@@ -50,7 +50,7 @@ export async function load(server: Served, options: LoadOptions): Promise<Figure
 }
 
 /** How much the size of an answer may move: times and ids in it, and requests cut off at the end of a load. */
-const SIZE_TOLERANCE = 0.02;
+const SIZE_TOLERANCE = 0.005;
 
 /** Throws when answers that were not verified have another size than those that were: they can hardly be the same. */
 export function expectSameSize({ name }: Served, verified: Figures, measured: Figures): void {
