@@ -127,6 +127,7 @@ export default t.defineSource({
             ids.length * costOfAccount({ from, to }) + 1,
           ),
         items: "data.accountsByIds[*].usage[*]",
+        owners: "data.accountsByIds[*].id",
       }),
       freshness: { cacheMs: 30_000 },
       map: {

@@ -2,7 +2,8 @@ import { UpstreamError } from "../core/errors.ts";
 import type { CatalogEntry } from "../source/catalog.ts";
 import type { RelatedEach } from "../source/collection.ts";
 import type { CallContext } from "../upstream/context.ts";
-import { type Fetched, placed, relatedPages } from "../upstream/reads.ts";
+import { type Fetched, placed } from "../upstream/reads.ts";
+import { relatedPages } from "../upstream/related.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import { Flight } from "./flight.ts";
 

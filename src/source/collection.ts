@@ -61,6 +61,8 @@ export interface RelatedBatch {
   readonly max: (window: DayWindow) => number;
   readonly request: (ownerKeys: readonly string[], window: DayWindow) => UpstreamRequest;
   readonly items: string;
+  /** Path of the owners' own keys in the body: tells an owner without records from one that the source does not have. */
+  readonly owners: string;
 }
 
 export const eachLookup = (options: Omit<EachLookup, "mode">): EachLookup => ({ mode: "each", ...options });

@@ -9,6 +9,8 @@ export interface UpstreamRequest {
   readonly body?: RequestBody;
   /** Whether sending it twice does no harm; only then is it retried. */
   readonly isSafe: boolean;
+  /** Whether 404 or 410 says that a record is not there; otherwise they say that the address is wrong. */
+  readonly mayBeAbsent?: boolean;
   /** What it takes from a budget that counts points; 1 unless stated. */
   readonly cost?: number;
 }

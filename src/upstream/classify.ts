@@ -13,23 +13,24 @@ export interface Classified {
 const transientStatuses = new Set([408, 425, 429, 500, 502, 503, 504]);
 
 /** Reads status *and* body; throws an `UpstreamError` when there is nothing to use. Body texts never get into an error. */
-export function classify(response: WireResponse, failures: Failures, details: ErrorDetails, nowMs: number): Classified {
+export function classify(response: WireResponse, failures: Failures, mayBeAbsent: boolean, nowMs: number): Classified {
   const { status } = response;
-  const facts: ErrorDetails = { ...details, httpStatus: status };
-  if (status < 200 || status >= 300) throw statusError(response, failures, facts, nowMs);
+  const facts: ErrorDetails = { httpStatus: status };
+  if (status < 200 || status >= 300) throw statusError(response, failures, mayBeAbsent, nowMs);
   if (response.text.trim() === "") throw new UpstreamError("UPSTREAM_EMPTY", `${status} without a body`, { details: facts });
   const body = readBody(response, facts);
   return { body, problems: problemsIn(body, failures, facts) };
 }
 
-function statusError(response: WireResponse, failures: Failures, details: ErrorDetails, nowMs: number): UpstreamError {
+function statusError(response: WireResponse, failures: Failures, mayBeAbsent: boolean, nowMs: number): UpstreamError {
   const { status, headers } = response;
   const hint = failures.retryHint === undefined ? undefined : headers[failures.retryHint.toLowerCase()];
   const isTransient = transientStatuses.has(status) || (failures.retryStatuses ?? []).includes(status) || status > 504;
   const retryable = hint === "true" || (hint !== "false" && isTransient);
   const waitMs = retryAfterMs(headers["retry-after"], nowMs);
-  return new UpstreamError(codeOf(status), `the source answered ${status}`, {
-    details: { ...details, ...(waitMs === undefined ? {} : { retryAfterMs: waitMs }) },
+  const code = isAbsence(response) && mayBeAbsent ? "UPSTREAM_NOT_FOUND" : codeOf(status);
+  return new UpstreamError(code, `the source answered ${status}`, {
+    details: { httpStatus: status, ...(waitMs === undefined ? {} : { retryAfterMs: waitMs }) },
     retryable,
   });
 }
@@ -39,17 +40,25 @@ function codeOf(
 ):
   | "UPSTREAM_AUTH"
   | "UPSTREAM_FORBIDDEN"
-  | "UPSTREAM_NOT_FOUND"
   | "UPSTREAM_THROTTLED"
   | "UPSTREAM_TIMEOUT"
   | "UPSTREAM_UNAVAILABLE"
   | "UPSTREAM_REJECTED" {
   if (status === 401) return "UPSTREAM_AUTH";
   if (status === 403) return "UPSTREAM_FORBIDDEN";
-  if (status === 404 || status === 410) return "UPSTREAM_NOT_FOUND";
   if (status === 429) return "UPSTREAM_THROTTLED";
   if (status === 408 || status === 504) return "UPSTREAM_TIMEOUT";
   return status >= 500 ? "UPSTREAM_UNAVAILABLE" : "UPSTREAM_REJECTED";
+}
+
+/** Whether the provider itself says that a record is not there: a proxy or a wrong address says it in another form than JSON. */
+function isAbsence({ status, text }: WireResponse): boolean {
+  if (status !== 404 && status !== 410) return false;
+  try {
+    return typeof parseJson(text) === "object";
+  } catch {
+    return false; // not the provider's own form
+  }
 }
 
 /** `Retry-After` in seconds or as an HTTP date, to ms from now; never negative. @see https://www.rfc-editor.org/rfc/rfc9110#field.retry-after */

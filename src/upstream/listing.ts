@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { ContractError, UpstreamError } from "../core/errors.ts";
-import { type Json, keyText, valueAt } from "../core/json.ts";
+import { isJsonObject, type Json, keyText, valueAt } from "../core/json.ts";
 import type { Pagination } from "../source/pagination.ts";
 import type { Parameters, UpstreamRequest } from "../source/request.ts";
 import type { CallContext } from "./context.ts";
@@ -27,6 +27,8 @@ export interface Page {
   readonly records: readonly Json[];
   /** The cursor that leads to the next page, or null at the end. */
   readonly next: string | null;
+  /** False for a last page that is full and that no flag calls the last: the listing may have been cut. */
+  readonly isEndCertain: boolean;
 }
 
 const MAX_PAGES = 100_000;
@@ -45,15 +47,20 @@ export async function* readPages(upstream: Upstream, walk: Walk, context: CallCo
     const records = itemsAt(response.body, walk.items, `${upstream.source.name} ${request.operation}`);
     const next = nextCursor(walk.pages, response.body, records);
     guard.check(cursor, next, records);
-    yield { request, response, records, next };
+    yield { request, response, records, next, isEndCertain: !mayBeCut(walk, records.length) };
     cursor = next;
   } while (cursor !== null);
 }
 
+const pageSizeOf = ({ pages, pageSize }: Walk): number => Math.min(pageSize ?? pages.maxPageSize, pages.maxPageSize);
+
+const mayBeCut = (walk: Walk, records: number): boolean =>
+  walk.pages.style === "cursor" && walk.pages.more === undefined && records >= pageSizeOf(walk);
+
 /** The request for one page: the listing's own, with page size and cursor where the strategy puts them. */
 export function pageRequest(walk: Walk, cursor: string | null): UpstreamRequest {
   const { pages, request } = walk;
-  const size = Math.min(walk.pageSize ?? pages.maxPageSize, pages.maxPageSize);
+  const size = pageSizeOf(walk);
   const cursorParameter = pages.style === "cursor" ? pages.cursorParameter : pages.afterParameter;
   const added: Parameters = { [pages.sizeParameter]: size, ...(cursor === null ? {} : { [cursorParameter]: cursor }) };
   if (request.body?.type === "graphql") {
@@ -70,7 +77,7 @@ export function pageRequest(walk: Walk, cursor: string | null): UpstreamRequest 
 export function nextCursor(pages: Pagination, body: Json, records: readonly Json[]): string | null {
   switch (pages.style) {
     case "cursor":
-      if (pages.more === undefined) return keyText(valueAt(body, pages.next)) ?? null;
+      if (pages.more === undefined) return cursorOrEnd(body, pages.next);
       return hasMore(body, pages.more) ? promised(valueAt(body, pages.next), pages.next) : null;
     case "keyset":
       return hasMore(body, pages.more) ? promised(valueAt(records.at(-1), pages.key), pages.key) : null;
@@ -79,6 +86,18 @@ export function nextCursor(pages: Pagination, body: Json, records: readonly Json
         ? promised(valueAt(body, `${pages.pageInfo}.endCursor`), "endCursor")
         : null;
   }
+}
+
+/** Without a flag, the end is that there is no cursor at all; what should hold one but does not is a change of shape. */
+function cursorOrEnd(body: Json, path: string): string | null {
+  const parent = path.includes(".") ? valueAt(body, path.slice(0, path.lastIndexOf("."))) : undefined;
+  const cursor = valueAt(body, path);
+  if (isJsonObject(parent) && cursor === undefined)
+    throw new ContractError(
+      "UPSTREAM_CONTRACT",
+      `${path}: there is no page cursor where it should be; the source changed its shape`,
+    );
+  return keyText(cursor) ?? null;
 }
 
 function hasMore(body: Json, path: string): boolean {

@@ -1,13 +1,19 @@
 import { ContractError } from "../core/errors.ts";
 import { isJsonObject, type Json } from "../core/json.ts";
 
-/** The records at an items path: `[*]` goes through an array that must be there, unless what holds it is null. */
+/**
+ * The records at an items path: `[*]` goes through an array that must be there. Null is taken for "nothing here" only where an array holds it,
+ * and then in place of a record; everywhere else it is a break of the contract.
+ */
 export function itemsAt(body: Json, path: string, place: string): readonly Json[] {
   let found: readonly Json[] = [body];
+  let isFromArray = false;
   for (const step of path.split(".")) {
     const isEach = step.endsWith("[*]");
     const name = isEach ? step.slice(0, -3) : step;
-    found = found.filter(item => item !== null).flatMap(item => stepInto(item, name, isEach, `${place}: ${path}`));
+    const holders = isFromArray ? found.filter(item => item !== null) : found;
+    found = holders.flatMap(item => stepInto(item, name, isEach, `${place}: ${path}`));
+    isFromArray = isEach;
   }
   return found;
 }

@@ -118,7 +118,7 @@ export class Upstream {
       const timing = { waitedMs: startedAtMs - queuedAtMs, ms: clock.nowMs() - startedAtMs };
       this.#log(request, context, { status: response.status, attempt, ...timing, bytes: response.text.length });
       this.#learn(response);
-      const classified = classify(response, this.source.client.failures ?? {}, {}, clock.nowMs());
+      const classified = classify(response, this.source.client.failures ?? {}, request.mayBeAbsent === true, clock.nowMs());
       actualCost = this.#actualCost(classified.body);
       this.#breaker.record(false, clock.nowMs());
       this.#lastSuccessAtMs = clock.nowMs();

@@ -6,7 +6,7 @@ import { driftJson } from "../../src/sandbox/drift.ts";
 import type { CatalogEntry } from "../../src/source/catalog.ts";
 import { type Source, secretVariables } from "../../src/source/define-source.ts";
 import { contractBreaks, decode } from "../../src/upstream/decode.ts";
-import { lookupRecords } from "../../src/upstream/reads.ts";
+import { lookupRecords } from "../../src/upstream/lookup.ts";
 import type { Upstream } from "../../src/upstream/upstream.ts";
 import { ManualClock } from "./manual-clock.ts";
 import {

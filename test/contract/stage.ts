@@ -10,7 +10,8 @@ import { type Source, secretVariables } from "../../src/source/define-source.ts"
 import type { CallContext } from "../../src/upstream/context.ts";
 import { decode, type Decoded } from "../../src/upstream/decode.ts";
 import { type Page, readPages } from "../../src/upstream/listing.ts";
-import { type Fetched, relatedPages, relatedRecords } from "../../src/upstream/reads.ts";
+import type { Fetched } from "../../src/upstream/reads.ts";
+import { relatedPages, relatedRecords } from "../../src/upstream/related.ts";
 import { Upstream } from "../../src/upstream/upstream.ts";
 
 /** Sources in the order of their names, and everything they have: what the suite loops over. */

@@ -5,7 +5,7 @@ import type { Failures } from "../../../src/source/define-source.ts";
 import { classify, retryAfterMs } from "../../../src/upstream/classify.ts";
 
 const read = (status: number, text: string, headers: Record<string, string> = {}, failures: Failures = {}) =>
-  classify({ status, text, headers }, failures, {}, 0);
+  classify({ status, text, headers }, failures, false, 0);
 
 function failureOf(status: number, text = "{}", headers: Record<string, string> = {}, failures: Failures = {}): UpstreamError {
   try {
@@ -21,7 +21,7 @@ describe("classify", () => {
     [400, "UPSTREAM_REJECTED", false],
     [401, "UPSTREAM_AUTH", false],
     [403, "UPSTREAM_FORBIDDEN", false],
-    [404, "UPSTREAM_NOT_FOUND", false],
+    [404, "UPSTREAM_REJECTED", false],
     [408, "UPSTREAM_TIMEOUT", true],
     [409, "UPSTREAM_REJECTED", false],
     [422, "UPSTREAM_REJECTED", false],
@@ -33,6 +33,19 @@ describe("classify", () => {
     [524, "UPSTREAM_UNAVAILABLE", true],
   ])("takes %i for %s", (status, code, retryable) => {
     expect(failureOf(status)).toMatchObject({ code, retryable, details: { httpStatus: status } });
+  });
+
+  it("takes 404 for an absent record only where one was asked for, and only in the provider's own form", () => {
+    const codeOf = (text: string, mayBeAbsent: boolean) => {
+      try {
+        return classify({ status: 404, text, headers: {} }, {}, mayBeAbsent, 0);
+      } catch (error) {
+        return (error as UpstreamError).code;
+      }
+    };
+    expect(codeOf('{"error":"none"}', true)).toBe("UPSTREAM_NOT_FOUND");
+    expect(codeOf('{"error":"none"}', false)).toBe("UPSTREAM_REJECTED");
+    expect(codeOf("<html>no such page</html>", true)).toBe("UPSTREAM_REJECTED");
   });
 
   it("lets the vendor's hint decide", () => {
