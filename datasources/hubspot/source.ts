@@ -1,7 +1,8 @@
 import { z } from "zod";
 import * as t from "../../src/source/index.ts";
 
-const property = z.string().nullish();
+/** Every property that is asked for comes, with null where it has no value: one that does not come was renamed or removed. */
+const property = z.string().nullable();
 
 /** Only what is used. @see https://developers.hubspot.com/docs/reference/api/crm/objects/contacts */
 const contact = z.object({

@@ -12,6 +12,8 @@ export interface Config {
   readonly port: number;
   /** Where state is kept. */
   readonly home: string;
+  /** Folder of the store in `home`. */
+  readonly store: string;
   readonly deadlineMs: number;
   /** How often the customer index is read anew from the sources, in ms. */
   readonly refreshMs: number;
@@ -66,6 +68,7 @@ export function readConfig(environment: Environment): Config {
     host: text("HOST"),
     port: count("PORT", 0),
     home: resolve(text("TRIBUTARY_HOME")),
+    store: "store",
     deadlineMs: count("DEADLINE_MS", 1),
     refreshMs: count("REFRESH_MS", 1_000),
     logLevel: logLevel(text("LOG_LEVEL")),

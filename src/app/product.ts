@@ -41,7 +41,7 @@ export async function createProduct(options: ProductOptions): Promise<Product> {
   const clock = options.clock ?? systemClock;
   const upstreams = createUpstreams(options);
   const upstreamOf = (source: string) => upstreams.get(source)!;
-  const database = await openDatabase(options.storeFolder === undefined ? `${config.home}/store` : options.storeFolder);
+  const database = await openDatabase(options.storeFolder === undefined ? `${config.home}/${config.store}` : options.storeFolder);
   const mirror = new Mirror(database);
   const index = new CustomerIndex(database);
   const gateway = new Gateway({ catalog, upstreamOf, mirror, index, clock });

@@ -1,4 +1,5 @@
-import { asError, TributaryError } from "../core/errors.ts";
+import { asError, ContractError, TributaryError, UpstreamError } from "../core/errors.ts";
+import type { Json } from "../core/json.ts";
 import type { Clock, Logger } from "../core/ports.ts";
 import { matchEmail } from "../identity/match-email.ts";
 import { type Cluster, type IdentityRecord, resolveIdentity } from "../identity/resolve.ts";
@@ -9,6 +10,7 @@ import type { Mirror, MirrorRecord } from "../store/mirror.ts";
 import type { CallContext } from "../upstream/context.ts";
 import { decode, mappingOf } from "../upstream/decode.ts";
 import { readPages } from "../upstream/listing.ts";
+import { plainText } from "../upstream/reads.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 
 /** How the reading of one collection of customers ended. */
@@ -33,34 +35,89 @@ export interface FillParts {
   readonly logger: Logger;
 }
 
-/** Lists one collection of customers into the mirror. A failure is part of the result: what came before it is kept, nothing is dropped. */
+/** More of a listing than this share may break its contract, or be gone, only with somebody looking at it. */
+const MAX_BROKEN_SHARE = 0.05;
+const MAX_GONE_SHARE = 0.2;
+/** Fewer than this are gone without a question. */
+const MIN_GONE = 10;
+
+interface Tally {
+  records: number;
+  broken: number;
+  /** Keys of broken records: what the mirror has of them is kept. */
+  readonly brokenKeys: string[];
+  hasNameless: boolean;
+  isEndCertain: boolean;
+}
+
+/**
+ * Lists one collection of customers into the mirror. A failure is part of the result: what came before it is kept, nothing is dropped. What a
+ * listing no longer has is dropped only when the listing is beyond doubt: read to a certain end, hardly anything broken, not much gone.
+ */
 export async function fillCollection(parts: FillParts, entry: CatalogEntry, context: CallContext): Promise<FillResult> {
-  const { clock, mirror } = parts;
-  const startedAtMs = clock.nowMs();
-  const counts = { records: 0, broken: 0 };
+  const startedAtMs = parts.clock.nowMs();
+  const tally: Tally = { records: 0, broken: 0, brokenKeys: [], hasNameless: false, isEndCertain: true };
+  const result = (more: { dropped?: number; error?: FillResult["error"] }): FillResult => ({
+    collection: entry.id,
+    isComplete: more.error === undefined,
+    records: tally.records,
+    broken: tally.broken,
+    dropped: more.dropped ?? 0,
+    ...(more.error && { error: more.error }),
+  });
   try {
-    const { list } = entry.collection;
-    const walk = { request: list.request({ from: "", to: "" }), items: list.items, pages: list.pages };
-    for await (const page of readPages(parts.upstreamOf(entry.source.name), walk, context)) {
-      const records = page.records.flatMap(record => mirrorRecord(parts, entry, record, page.response.receivedAtMs));
-      await mirror.put(entry.id, records);
-      counts.records += records.length;
-      counts.broken += page.records.length - records.length;
-    }
-    const dropped = await mirror.completeFill(entry.id, startedAtMs, clock.nowMs());
-    return { collection: entry.id, isComplete: true, ...counts, dropped };
+    await readInto(parts, entry, tally, context);
+    return result({ dropped: await concludeFill(parts, entry, tally, startedAtMs) });
   } catch (thrown) {
     const error = asError(thrown);
-    const code = error instanceof TributaryError ? error.code : "INTERNAL";
-    return { collection: entry.id, isComplete: false, ...counts, dropped: 0, error: { code, message: error.message } };
+    return result({ error: { code: error instanceof TributaryError ? error.code : "INTERNAL", message: error.message } });
   }
 }
 
-function mirrorRecord(parts: FillParts, entry: CatalogEntry, record: unknown, fetchedAtMs: number): MirrorRecord[] {
+async function readInto(parts: FillParts, entry: CatalogEntry, tally: Tally, context: CallContext): Promise<void> {
+  const { list } = entry.collection;
+  const walk = { request: list.request({ from: "", to: "" }), items: list.items, pages: list.pages };
+  for await (const page of readPages(parts.upstreamOf(entry.source.name), walk, context)) {
+    const records = page.records.flatMap(record => mirrorRecord(parts, entry, record, page.response.receivedAtMs, tally));
+    await parts.mirror.put(entry.id, records);
+    tally.records += records.length;
+    tally.isEndCertain = page.isEndCertain;
+  }
+}
+
+/** Notes the end of a listing and drops what it no longer had; throws, and drops nothing, when the listing is in doubt. Returns how many were dropped. */
+async function concludeFill(
+  { mirror, clock }: FillParts,
+  entry: CatalogEntry,
+  tally: Tally,
+  startedAtMs: number,
+): Promise<number> {
+  const { records, broken, brokenKeys } = tally;
+  if (broken > MAX_BROKEN_SHARE * (records + broken)) {
+    throw new ContractError(
+      "UPSTREAM_CONTRACT",
+      `${broken} of ${records + broken} records of ${entry.id} break their contract; nothing was dropped`,
+    );
+  }
+  await mirror.touch(entry.id, brokenKeys, clock.nowMs());
+  const { known, unseen } = await mirror.standing(entry.id, startedAtMs);
+  if (unseen > Math.max(MIN_GONE, MAX_GONE_SHARE * known)) {
+    const message = `${unseen} of ${known} known records are not in the listing of ${entry.id}; nothing was dropped. If that is right, start with an empty store`;
+    throw new UpstreamError("UPSTREAM_LISTING", message);
+  }
+  const mayDrop = tally.isEndCertain && !tally.hasNameless;
+  return mirror.completeFill(entry.id, mayDrop ? startedAtMs : 0, clock.nowMs());
+}
+
+function mirrorRecord(parts: FillParts, entry: CatalogEntry, record: Json, fetchedAtMs: number, tally: Tally): MirrorRecord[] {
   try {
     const { entity, issues } = decode(entry, record);
     return [{ entity, issues, clues: mappingOf(entry).clues(record), fetchedAtMs }];
   } catch (thrown) {
+    const key = plainText(entry, "key", record);
+    tally.broken++;
+    if (key === undefined) tally.hasNameless = true;
+    else tally.brokenKeys.push(key);
     parts.logger.error({ collection: entry.id, problem: asError(thrown).message }, "a record was left out of the mirror");
     return [];
   }

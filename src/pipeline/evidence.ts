@@ -10,6 +10,8 @@ export interface Ending {
   readonly reason: { readonly code: string; readonly message: string } | null;
 }
 
+/** A listing of which more than this share breaks its contract is not what it should be. */
+const MAX_BROKEN_SHARE = 0.05;
 /** Broken records that a manifest names; all are counted. */
 const MAX_BROKEN_NAMED = 1_000;
 
@@ -24,6 +26,7 @@ export class Evidence {
   #missingKeys = 0;
   #brokenRecords = 0;
   #lastBody: Json = null;
+  #isEndCertain = true;
 
   constructor(entry: CatalogEntry) {
     this.#entry = entry;
@@ -33,15 +36,29 @@ export class Evidence {
   add(page: Page, line: number): void {
     this.#pages++;
     this.#lastBody = page.response.body;
+    this.#isEndCertain = page.isEndCertain;
     for (const [index, record] of page.records.entries()) this.#addRecord(record, line, index);
   }
 
-  /** What the evidence says of a listing that was read to the end which its source stated. */
-  ending(): Ending {
+  /** What the evidence says of a listing that was read to the end which its source stated. `before`: the records of the last complete pull. */
+  ending(before: number | null): Ending {
     const advertised = this.#advertisedTotal();
-    if (advertised === null || advertised === this.#keys.size) return { verdict: "complete", reason: null };
-    const verdict = advertised > this.#keys.size ? "partial" : "unknown";
-    return notComplete(verdict, `the source advertised ${advertised} records and listed ${this.#keys.size}`);
+    const listed = this.#keys.size;
+    if (advertised !== null && advertised !== listed) {
+      return notComplete(
+        advertised > listed ? "partial" : "unknown",
+        `the source advertised ${advertised} records and listed ${listed}`,
+      );
+    }
+    if (this.#brokenRecords > MAX_BROKEN_SHARE * this.#records) {
+      const message = `${this.#brokenRecords} of ${this.#records} records break their contract`;
+      return { verdict: "partial", reason: { code: "UPSTREAM_CONTRACT", message } };
+    }
+    if (before !== null && listed < before / 2)
+      return notComplete("unknown", `the last complete pull had ${before} records, this one ${listed}`);
+    if (advertised === null && !this.#isEndCertain)
+      return notComplete("unknown", "the last page was full and nothing said that it was the last");
+    return { verdict: "complete", reason: null };
   }
 
   /** The counts as a manifest has them. */

@@ -148,13 +148,19 @@ async function readListing(
       const { pages, records } = evidence.counts();
       run.onProgress?.({ stage: "pull", source: entry.source.name, collection: entry.name, pages, records });
     }
-    return evidence.ending();
+    return evidence.ending(await recordsBefore(run, entry));
   } catch (thrown) {
     if (thrown instanceof StoreError) throw thrown;
     const error = asError(thrown);
     const code = error instanceof TributaryError ? error.code : "INTERNAL";
     return { verdict: "partial", reason: { code, message: error.message } };
   }
+}
+
+/** How many records the last complete pull of a collection had; null when there was none. */
+async function recordsBefore({ store }: Run, entry: CatalogEntry): Promise<number | null> {
+  const pulls = await store.pulls(entry.source.name, entry.name);
+  return pulls.find(({ manifest }) => manifest.verdict === "complete")?.manifest.records ?? null;
 }
 
 const deadlineOf = (run: Run): number => run.clock.nowMs() + (run.pageDeadlineMs ?? DEFAULT_PAGE_DEADLINE_MS);

@@ -57,12 +57,31 @@ export class Mirror {
     );
   }
 
-  /** After a listing was read to its end: notes it, and drops what it no longer had. Returns how many records were dropped. */
-  async completeFill(collection: string, startedAtMs: number, completedAtMs: number): Promise<number> {
+  /** Lets records that could not be read anew pass for seen, as they are. */
+  async touch(collection: string, keys: readonly string[], atMs: number): Promise<void> {
+    if (keys.length === 0) return;
+    await this.#database.query("UPDATE mirror SET fetched_at_ms = $3 WHERE collection = $1 AND key = ANY($2)", [
+      collection,
+      keys,
+      atMs,
+    ]);
+  }
+
+  /** How many records of a collection there are, and how many of them were not seen since a moment (ms since the epoch). */
+  async standing(collection: string, sinceMs: number): Promise<{ readonly known: number; readonly unseen: number }> {
+    const rows = await this.#database.query<{ known: string | number; unseen: string | number }>(
+      "SELECT count(*) AS known, count(*) FILTER (WHERE fetched_at_ms < $2) AS unseen FROM mirror WHERE collection = $1",
+      [collection, sinceMs],
+    );
+    return { known: Number(rows[0]?.known ?? 0), unseen: Number(rows[0]?.unseen ?? 0) };
+  }
+
+  /** After a listing was read to its end: notes it, and drops what was not seen since a moment (0: nothing). Returns how many records were dropped. */
+  async completeFill(collection: string, sinceMs: number, completedAtMs: number): Promise<number> {
     return this.#database.transaction(async inside => {
       const gone = await inside.query("DELETE FROM mirror WHERE collection = $1 AND fetched_at_ms < $2 RETURNING key", [
         collection,
-        startedAtMs,
+        sinceMs,
       ]);
       await inside.query(
         `INSERT INTO fill SELECT $1, $2, count(*) FROM mirror WHERE collection = $1

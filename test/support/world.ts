@@ -124,6 +124,9 @@ async function ask(url: string, query: string, variables: object, headers: Recor
   return { status: response.status, data: body.data ?? {}, errors: body.errors ?? [], extensions: body.extensions ?? {} };
 }
 
+/** A logger that says nothing. */
+export const silent: Logger = recorder([]);
+
 function recorder(lines: Line[]): Logger {
   const write = (level: string) => (fields: object, message: string) =>
     void lines.push({ level, message, fields: { ...fields } });

@@ -25,7 +25,7 @@ export async function serveGraph(config: Config, environment: Environment): Prom
     return {
       isReady: !state.isStopping,
       unindexed,
-      store: `embedded PostgreSQL in ${config.home}/store`,
+      store: `embedded PostgreSQL in ${config.home}/${config.store}`,
       budgets: "in this process",
     };
   };

@@ -22,7 +22,9 @@ export async function start(): Promise<void> {
     );
     console.log(`Log: ${logFile}`);
     await saveEnvironment(`${config.home}/sandbox.env`, environment);
-    await serveGraph({ ...config, logFile }, { ...process.env, ...environment });
+    // Another seed or size is another world: its customers must not meet those of the world before.
+    const store = `sandbox-${config.sandbox.seed}-${config.sandbox.customers}`;
+    await serveGraph({ ...config, logFile, store }, { ...process.env, ...environment });
   } finally {
     sandbox.kill("SIGTERM");
   }

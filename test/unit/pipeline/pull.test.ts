@@ -98,11 +98,30 @@ describe("pull", () => {
 
   it("counts duplicate and missing keys, and names records that break their contract without their values", async () => {
     const { of, store } = await pullOnce({ accounts: items([account("a1"), account("a1"), account(" "), { id: 7, title: 5 }]) });
-    expect(of("accounts")).toMatchObject({ verdict: "complete", records: 4, duplicateKeys: 1, missingKeys: 1, brokenRecords: 1 });
+    expect(of("accounts")).toMatchObject({
+      verdict: "partial", // one of four broken is more than a listing may have
+      reason: { code: "UPSTREAM_CONTRACT" },
+      records: 4,
+      duplicateKeys: 1,
+      missingKeys: 1,
+      brokenRecords: 1,
+    });
     const [kept] = await store.pulls("shop", "accounts");
     expect(kept!.manifest.broken).toEqual([
       { line: 0, index: 3, key: "7", breaks: [expect.stringMatching(/^id: /), expect.stringMatching(/^title: /)] },
     ]);
+  });
+
+  it("does not call complete what ends on a full page that nothing calls the last", async () => {
+    const { of } = await pullOnce({ accounts: items(Array.from({ length: 100 }, (_, n) => account(`a${n}`))) });
+    expect(of("accounts")).toMatchObject({ verdict: "unknown", records: 100, reason: { code: "UPSTREAM_LISTING" } });
+  });
+
+  it("does not call complete what has less than half of what the last complete pull had", async () => {
+    const { home, of } = await pullOnce({ accounts: items(Array.from({ length: 9 }, (_, n) => account(`a${n}`))) });
+    expect(of("accounts")).toMatchObject({ verdict: "complete" });
+    const { of: later } = await pullOnce({ accounts: items([]) }, { home });
+    expect(later("accounts")).toMatchObject({ verdict: "unknown", records: 0, reason: { code: "UPSTREAM_LISTING" } });
   });
 
   it("pulls only the sources that are asked for, and refuses one that does not exist", async () => {
