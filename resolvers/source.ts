@@ -4,8 +4,9 @@ import { type SourceNode, sourceNodes } from "../src/gateway/source-reader.ts";
 const instant = (atMs: number | null | undefined): string | null =>
   atMs === null || atMs === undefined ? null : new Date(atMs).toISOString();
 
-const healthOf = ({ status }: SourceNode): string => {
+const healthOf = ({ status, collections }: SourceNode): string => {
   if (status.breaker !== "CLOSED") return "DOWN";
+  if (collections.some(({ indexProblem }) => indexProblem !== null)) return "DEGRADED";
   if (status.lastFailure && status.lastFailure.atMs >= (status.lastSuccessAtMs ?? 0)) return "DEGRADED";
   return status.lastSuccessAtMs === null ? "UNKNOWN" : "UP";
 };

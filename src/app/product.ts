@@ -49,7 +49,9 @@ export async function createProduct(options: ProductOptions): Promise<Product> {
   const { limits, hasIntrospection, hasSuggestions } = config;
   const engine = await createEngine({ schema, catalog, limits, logger, hasIntrospection, hasSuggestions });
   const parts: FillParts = { catalog, upstreamOf, mirror, index, clock, logger };
-  const refresher = new Refresher(parts, config.refreshMs);
+  const refresher = new Refresher(parts, config.refreshMs, ({ collection, error }) =>
+    gateway.noteFill(collection, error?.message ?? null),
+  );
   return {
     catalog,
     upstreamOf,

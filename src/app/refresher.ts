@@ -13,10 +13,13 @@ const FILL_DEADLINE_MS = 600_000;
 export class Refresher {
   readonly #parts: FillParts;
   readonly #refreshMs: number;
+  readonly #onFill: (result: FillResult) => void;
   readonly #stop = new AbortController();
   #running: Promise<void> = Promise.resolve();
 
-  constructor(parts: FillParts, refreshMs: number) {
+  /** @param onFill is told how every fill of a collection ended */
+  constructor(parts: FillParts, refreshMs: number, onFill: (result: FillResult) => void) {
+    this.#onFill = onFill;
     this.#parts = parts;
     this.#refreshMs = refreshMs;
   }
@@ -70,6 +73,7 @@ export class Refresher {
     const level = result.isComplete ? "info" : "warn";
     if (!this.#stop.signal.aborted)
       this.#parts.logger[level]({ ...result }, result.isComplete ? "collection filled" : "collection not filled; trying again");
+    this.#onFill(result);
     onResult(result);
     return result;
   }

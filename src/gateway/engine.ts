@@ -10,6 +10,7 @@ import {
 } from "graphql";
 import { LRUCache } from "lru-cache";
 import type { EntityName } from "../core/canonical.ts";
+import { RequestError } from "../core/errors.ts";
 import { lastDays, MAX_DAYS } from "../core/days.ts";
 import type { Logger } from "../core/ports.ts";
 import type { Catalog, CatalogEntry } from "../source/catalog.ts";
@@ -62,6 +63,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     includeStacktraceInErrorResponses: false,
     stopOnTerminationSignals: false,
     parseOptions: { maxTokens: limits.maxTokens },
+    persistedQueries: false,
     formatError: (formatted, thrown) => {
       originals.set(formatted, thrown);
       return formatted;
@@ -111,7 +113,7 @@ function costPlugin({ schema, limits, catalog }: EngineOptions): ApolloServerPlu
     async requestDidStart() {
       return {
         async didResolveOperation({ document, operationName, request, contextValue }) {
-          contextValue.estimate = checkOperation({
+          contextValue.estimate = check({
             schema,
             document,
             operationName,
@@ -136,6 +138,15 @@ function costPlugin({ schema, limits, catalog }: EngineOptions): ApolloServerPlu
       };
     },
   };
+}
+
+/** Checks an operation; variables that do not fit their types are the caller's error, not ours. */
+function check(operation: Parameters<typeof checkOperation>[0]): CostEstimate {
+  try {
+    return checkOperation(operation);
+  } catch (thrown) {
+    throw thrown instanceof GraphQLError ? new RequestError("REQUEST_INVALID", thrown.message) : thrown;
+  }
 }
 
 /** The longest window of days that a query may ask for: batches are smallest there. */

@@ -36,6 +36,7 @@ export class Gateway {
   readonly records: SharedReads<Fetched>;
   readonly recordLists: SharedReads<readonly Fetched[]>;
   readonly #lists: LRUCache<string, RelatedList>;
+  readonly #fillProblems = new Map<string, string>();
   #isIndexed = false;
 
   constructor(parts: GatewayParts) {
@@ -90,6 +91,17 @@ export class Gateway {
     const missing = this.catalog.of("Customer").filter(entry => !fills.has(entry.id));
     this.#isIndexed = missing.length === 0;
     return missing.map(entry => entry.id);
+  }
+
+  /** Notes how the last reading of a collection into the index ended: null when it was well. */
+  noteFill(collection: string, problem: string | null): void {
+    if (problem === null) this.#fillProblems.delete(collection);
+    else this.#fillProblems.set(collection, problem);
+  }
+
+  /** Why a collection could last not be read into the index; null when it was well. */
+  fillProblem(collection: string): string | null {
+    return this.#fillProblems.get(collection) ?? null;
   }
 
   /** Forgets everything that is kept. */

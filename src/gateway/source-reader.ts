@@ -11,6 +11,8 @@ export interface SourceNode {
     readonly name: string;
     readonly entity: string;
     readonly indexedAtMs: number | null;
+    /** Why the last reading for the index failed; null when it did not. */
+    readonly indexProblem: string | null;
     readonly issues: readonly IssueCount[];
   }[];
 }
@@ -28,6 +30,7 @@ export async function sourceNodes(gateway: Gateway): Promise<readonly SourceNode
           name: entry.name,
           entity: entry.collection.canonical,
           indexedAtMs: fills.get(entry.id) ?? null,
+          indexProblem: gateway.fillProblem(entry.id),
           issues: gateway.issues.of(entry.id),
         })),
     })),

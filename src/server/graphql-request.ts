@@ -71,6 +71,8 @@ function parsed(value: unknown, name: string): unknown {
 function checked({ query, variables, operationName, extensions }: Record<string, unknown>): GraphQLRequest {
   if (typeof query !== "string" || query === "") throw new BadRequest("query must be text with a GraphQL operation");
   if (!isAbsentOr(variables, isRecord)) throw new BadRequest("variables must be an object");
+  if (nestingOf(variables) > MAX_NESTING)
+    throw new BadRequest(`variables are nested more than ${MAX_NESTING} levels deep: flatten them`);
   if (!isAbsentOr(extensions, isRecord)) throw new BadRequest("extensions must be an object");
   if (!isAbsentOr(operationName, isText)) throw new BadRequest("operationName must be text");
   return {
@@ -79,6 +81,17 @@ function checked({ query, variables, operationName, extensions }: Record<string,
     ...(extensions && { extensions }),
     ...(operationName && { operationName }),
   };
+}
+
+const MAX_NESTING = 32;
+
+/** How deep a value is nested, as far as that matters. */
+function nestingOf(value: unknown): number {
+  let level: unknown[] = [value];
+  for (let depth = 0; ; depth++) {
+    level = level.flatMap(item => (typeof item === "object" && item !== null ? Object.values(item) : []));
+    if (level.length === 0 || depth > MAX_NESTING) return depth;
+  }
 }
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>

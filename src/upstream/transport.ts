@@ -50,7 +50,8 @@ export function createTransport(baseUrl: string, client: Client): Transport {
 function targetOf(baseUrl: string, request: UpstreamRequest): URL {
   const base = new URL(baseUrl);
   const target = new URL(base.href.replace(/\/$/, "") + request.path);
-  if (!request.path.startsWith("/") || target.origin !== base.origin)
+  const leadsAway = !request.path.startsWith("/") || request.path.split("/").some(segment => segment === "." || segment === "..");
+  if (leadsAway || target.origin !== base.origin)
     throw new UpstreamError("UPSTREAM_REJECTED", `${request.operation} leads away from the declared host`);
   for (const [name, value] of definedEntries(request.query)) target.searchParams.set(name, value);
   return target;

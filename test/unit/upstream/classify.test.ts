@@ -92,6 +92,9 @@ describe("retryAfterMs", () => {
     ["7", 7_000],
     [new Date(5_000).toUTCString(), 5_000],
     ["Thu, 01 Jan 1970 00:00:00 GMT", 0],
+    [" 5 ", 5_000],
+    ["-5", undefined],
+    ["1.5", undefined],
     ["soon", undefined],
     [undefined, undefined],
   ])("reads %s", (header, expected) => {
