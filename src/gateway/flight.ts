@@ -1,4 +1,4 @@
-import { UpstreamError } from "../core/errors.ts";
+import { asError, UpstreamError } from "../core/errors.ts";
 import type { CallContext } from "../upstream/context.ts";
 
 /**
@@ -10,6 +10,7 @@ export class Flight {
   readonly #requestId: string;
   #waiters = 0;
   #deadlineAtMs = 0;
+  #attempts = 0;
 
   constructor(requestId: string) {
     this.#requestId = requestId;
@@ -22,6 +23,7 @@ export class Flight {
       priority: "live",
       signal: this.#controller.signal,
       requestId: this.#requestId,
+      onAttempt: attempt => (this.#attempts = Math.max(this.#attempts, attempt)),
       get deadlineAtMs() {
         return latest();
       },
@@ -46,12 +48,18 @@ export class Flight {
   #unlessLeft<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const leave = () => {
-        if (this.#waiters > 1) reject(signal.reason as Error);
+        if (this.#waiters > 1) reject(this.#leaving(signal.reason));
         else this.#controller.abort(signal.reason);
       };
       signal.addEventListener("abort", leave, { once: true });
       work.then(resolve, reject).finally(() => signal.removeEventListener("abort", leave));
       if (signal.aborted) leave();
     });
+  }
+
+  /** The reason for which one waiter leaves, with what is known of the work so far. */
+  #leaving(reason: unknown): Error {
+    if (!(reason instanceof UpstreamError)) return asError(reason);
+    return new UpstreamError(reason.code, reason.message, { details: { ...reason.details, attempts: this.#attempts } });
   }
 }

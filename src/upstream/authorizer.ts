@@ -1,18 +1,36 @@
 import * as oauth from "oauth4webapi";
-import { asError, UpstreamError } from "../core/errors.ts";
+import { TributaryError, UpstreamError } from "../core/errors.ts";
 import type { Clock, Secrets } from "../core/ports.ts";
 import type { Auth, ClientCredentialsAuth } from "../source/auth.ts";
+import type { UpstreamRequest } from "../source/request.ts";
+import { classify } from "./classify.ts";
+import { asFailure } from "./failure.ts";
+import type { WireResponse } from "./transport.ts";
 import { unlessAborted } from "./unless-aborted.ts";
 
 /** Gives a request its credentials. */
 export interface Authorizer {
   headers(signal: AbortSignal): Promise<Readonly<Record<string, string>>>;
-  /** The credentials just used were refused; true when there is a point in asking for new ones. */
-  renew(): boolean;
+  /** The credentials that were used were refused; true when there is a point in asking for new ones. */
+  renew(used: string | undefined): boolean;
 }
 
-export function createAuthorizer(auth: Auth, options: { baseUrl: string; secrets: Secrets; clock: Clock }): Authorizer {
-  const { secrets } = options;
+/** How the token endpoint is reached: as the source itself is, bounded, counted and logged. */
+export type SendForToken = (
+  request: UpstreamRequest,
+  headers: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+) => Promise<WireResponse>;
+
+interface AuthorizerParts {
+  readonly baseUrl: string;
+  readonly secrets: Secrets;
+  readonly clock: Clock;
+  readonly send: SendForToken;
+}
+
+export function createAuthorizer(auth: Auth, parts: AuthorizerParts): Authorizer {
+  const { secrets } = parts;
   switch (auth.scheme) {
     case "bearer":
       return fixed(() => `Bearer ${secrets.read(auth.secret)}`);
@@ -22,7 +40,7 @@ export function createAuthorizer(auth: Auth, options: { baseUrl: string; secrets
         return `Basic ${Buffer.from(credentials).toString("base64")}`;
       });
     case "client-credentials":
-      return new ClientCredentials(auth, options);
+      return new ClientCredentials(auth, parts);
   }
 }
 
@@ -34,68 +52,84 @@ const fixed = (value: () => string): Authorizer => ({
 /** A token is renewed this long before it expires, in ms. */
 const EXPIRY_MARGIN_MS = 60_000;
 const TOKEN_TIMEOUT_MS = 8_000;
+/** For a token that does not say how long it lives. */
+const DEFAULT_LIFE_S = 300;
 
 /** OAuth 2.0 client credentials: one token for the process, asked for once however many requests wait for it. */
 class ClientCredentials implements Authorizer {
   readonly #auth: ClientCredentialsAuth;
-  readonly #baseUrl: string;
-  readonly #secrets: Secrets;
-  readonly #clock: Clock;
-  #token: { readonly value: string; readonly renewAtMs: number } | undefined;
+  readonly #parts: AuthorizerParts;
+  #token: { readonly header: string; readonly renewAtMs: number } | undefined;
   #pending: Promise<string> | undefined;
 
-  constructor(auth: ClientCredentialsAuth, options: { baseUrl: string; secrets: Secrets; clock: Clock }) {
+  constructor(auth: ClientCredentialsAuth, parts: AuthorizerParts) {
     this.#auth = auth;
-    this.#baseUrl = options.baseUrl.replace(/\/$/, "");
-    this.#secrets = options.secrets;
-    this.#clock = options.clock;
+    this.#parts = parts;
   }
 
   async headers(signal: AbortSignal): Promise<Readonly<Record<string, string>>> {
-    if (this.#token && this.#clock.nowMs() < this.#token.renewAtMs) return { authorization: `Bearer ${this.#token.value}` };
+    if (this.#token && this.#parts.clock.nowMs() < this.#token.renewAtMs) return { authorization: this.#token.header };
     this.#pending ??= this.#grant().finally(() => (this.#pending = undefined));
-    return { authorization: `Bearer ${await unlessAborted(this.#pending, signal)}` };
+    return { authorization: await unlessAborted(this.#pending, signal) };
   }
 
-  renew(): boolean {
-    this.#token = undefined;
-    return true;
+  /** Forgets the token, unless another request has got a new one since. */
+  renew(used: string | undefined): boolean {
+    if (this.#token?.header === used) this.#token = undefined;
+    return used !== undefined;
   }
 
   async #grant(): Promise<string> {
-    const server = { issuer: this.#baseUrl, token_endpoint: `${this.#baseUrl}${this.#auth.tokenPath}` };
-    const client = { client_id: this.#secrets.read(this.#auth.clientId) };
+    const { baseUrl, secrets, clock } = this.#parts;
+    const client = { client_id: secrets.read(this.#auth.clientId) };
+    const secret = oauth.ClientSecretPost(secrets.read(this.#auth.clientSecret));
+    const server = { issuer: new URL(baseUrl).origin, token_endpoint: `${baseUrl.replace(/\/$/, "")}${this.#auth.tokenPath}` };
     const parameters = this.#auth.scope === undefined ? {} : { scope: this.#auth.scope };
     const options = {
-      [oauth.allowInsecureRequests]: server.issuer.startsWith("http:"),
+      [oauth.allowInsecureRequests]: true, // which addresses may be spoken to is decided by the configuration, not here
+      [oauth.customFetch]: (_url: string, { body, signal }: { body?: unknown; signal?: AbortSignal }) =>
+        this.#fetch(body, signal),
       signal: AbortSignal.timeout(TOKEN_TIMEOUT_MS),
     };
     try {
-      const secret = oauth.ClientSecretPost(this.#secrets.read(this.#auth.clientSecret));
       const answer = await oauth.clientCredentialsGrantRequest(server, client, secret, parameters, options);
       const token = await oauth.processClientCredentialsResponse(server, client, answer);
-      const lifeMs = (token.expires_in ?? 300) * 1000;
-      this.#token = {
-        value: token.access_token,
-        renewAtMs: this.#clock.nowMs() + Math.max(lifeMs / 2, lifeMs - EXPIRY_MARGIN_MS),
-      };
-      return token.access_token;
-    } catch (cause) {
-      throw tokenError(cause);
+      const lifeMs = (token.expires_in ?? DEFAULT_LIFE_S) * 1000;
+      const renewAtMs = clock.nowMs() + Math.max(lifeMs / 2, lifeMs - EXPIRY_MARGIN_MS);
+      this.#token = { header: `Bearer ${token.access_token}`, renewAtMs };
+      return this.#token.header;
+    } catch (thrown) {
+      throw tokenError(thrown);
     }
+  }
+
+  async #fetch(body: unknown, signal: AbortSignal = AbortSignal.timeout(TOKEN_TIMEOUT_MS)): Promise<Response> {
+    const value = Object.fromEntries(body instanceof URLSearchParams ? body : []);
+    const request: UpstreamRequest = {
+      operation: "token",
+      method: "POST",
+      path: this.#auth.tokenPath,
+      body: { type: "form", value },
+      isSafe: true,
+    };
+    const wire = await this.#parts.send(request, {}, signal);
+    classify(wire, {}, false, this.#parts.clock.nowMs());
+    return new Response(wire.text, { status: wire.status, headers: { "content-type": "application/json" } });
   }
 }
 
-/** What a failed grant means; the cause's own text may hold a body and is left out. */
-function tokenError(thrown: unknown): UpstreamError {
-  const status = thrown instanceof oauth.ResponseBodyError ? thrown.status : statusIn(thrown);
-  const cause = new Error(asError(thrown).name);
-  if (status === undefined) return new UpstreamError("UPSTREAM_CONNECTION", "the token endpoint gave no answer", { cause });
-  const code = status === 429 ? "UPSTREAM_THROTTLED" : status >= 500 ? "UPSTREAM_UNAVAILABLE" : "UPSTREAM_AUTH";
-  return new UpstreamError(code, `the token endpoint answered ${status}`, { details: { httpStatus: status }, cause });
+/** What a failed grant means: 400 and 401 are the endpoint's ways to refuse the credentials; an answer without a token is no answer. */
+function tokenError(thrown: unknown): TributaryError {
+  if (!(thrown instanceof TributaryError)) {
+    return thrown instanceof oauth.OperationProcessingError || thrown instanceof oauth.ResponseBodyError
+      ? new UpstreamError("UPSTREAM_MALFORMED", "the token endpoint gave no token", { cause: new Error(thrown.name) })
+      : asFailure(thrown, AbortSignal.any([]));
+  }
+  const { httpStatus } = thrown.details;
+  const code = httpStatus === 400 || httpStatus === 401 ? "UPSTREAM_AUTH" : (thrown as UpstreamError).code;
+  return new UpstreamError(code, `the token endpoint: ${thrown.message}`, {
+    details: thrown.details,
+    cause: thrown.cause,
+    retryable: code === "UPSTREAM_AUTH" ? false : thrown.retryable,
+  });
 }
-
-const statusIn = (thrown: unknown): number | undefined => {
-  const cause = thrown instanceof Error ? thrown.cause : undefined;
-  return cause instanceof Response ? cause.status : undefined;
-};

@@ -14,11 +14,18 @@ export type BreakerState = "CLOSED" | "OPEN" | "HALF_OPEN";
 
 export const defaultBreaker: BreakerPolicy = { windowMs: 10_000, minFailures: 6, failureRatio: 0.5, openMs: 5_000 };
 
+/** The right to make one call, to be given back with what came of it. */
+export interface BreakerTicket {
+  /** Calls let in before the breaker last changed its state have no say any more. */
+  readonly generation: number;
+}
+
 /** Stops calling a source that keeps failing; times are given by the caller, in ms since the epoch. */
 export class Breaker {
   readonly #policy: BreakerPolicy;
   #outcomes: { readonly atMs: number; readonly failed: boolean }[] = [];
   #openedAtMs: number | undefined;
+  #generation = 0;
   #probe: PromiseWithResolvers<void> | undefined;
 
   constructor(policy: BreakerPolicy = defaultBreaker) {
@@ -40,32 +47,42 @@ export class Breaker {
     return this.#probe?.promise;
   }
 
-  /** Asks to make a call; false means: fail now, or wait for the probe. Every granted call must end in `record` or `release`. */
-  tryEnter(nowMs: number): boolean {
-    if (this.waitMs(nowMs) > 0 || this.#probe) return false;
-    if (this.#openedAtMs !== undefined) this.#probe = Promise.withResolvers();
-    return true;
+  /** Asks to make a call; undefined means: fail now, or wait for the probe. Every ticket must be given back by `record` or `release`. */
+  tryEnter(nowMs: number): BreakerTicket | undefined {
+    if (this.waitMs(nowMs) > 0 || this.#probe) return undefined;
+    if (this.#openedAtMs === undefined) return { generation: this.#generation };
+    this.#probe = Promise.withResolvers();
+    return { generation: ++this.#generation };
   }
 
   /** A call that says nothing about the source's health, e.g. one that was cancelled. */
-  release(): void {
-    this.#probe?.resolve();
-    this.#probe = undefined;
+  release(ticket: BreakerTicket): void {
+    if (ticket.generation === this.#generation) this.#endProbe();
   }
 
-  record(failed: boolean, nowMs: number): void {
-    if (this.#openedAtMs !== undefined) return this.#afterProbe(failed, nowMs);
+  record(ticket: BreakerTicket, failed: boolean, nowMs: number): void {
+    if (ticket.generation !== this.#generation) return;
+    if (this.#openedAtMs === undefined) this.#count(failed, nowMs);
+    else this.#change(failed ? nowMs : undefined);
+    this.#endProbe();
+  }
+
+  #count(failed: boolean, nowMs: number): void {
     this.#outcomes = this.#outcomes.filter(outcome => outcome.atMs > nowMs - this.#policy.windowMs).slice(-999);
     this.#outcomes.push({ atMs: nowMs, failed });
     const failures = this.#outcomes.filter(outcome => outcome.failed).length;
-    if (failed && failures >= this.#policy.minFailures && failures >= this.#outcomes.length * this.#policy.failureRatio) {
-      this.#openedAtMs = nowMs;
-    }
+    const isTooMuch = failures >= this.#policy.minFailures && failures >= this.#outcomes.length * this.#policy.failureRatio;
+    if (failed && isTooMuch) this.#change(nowMs);
   }
 
-  #afterProbe(failed: boolean, nowMs: number): void {
+  #change(openedAtMs: number | undefined): void {
+    this.#openedAtMs = openedAtMs;
     this.#outcomes = [];
-    this.#openedAtMs = failed ? nowMs : undefined;
-    this.release();
+    this.#generation++;
+  }
+
+  #endProbe(): void {
+    this.#probe?.resolve();
+    this.#probe = undefined;
   }
 }

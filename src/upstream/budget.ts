@@ -28,6 +28,7 @@ const MAX_QUEUED = 20_000;
 const REFILL_MS = 250;
 /** After this long, a source that asked for a longer rest is asked again. */
 const MAX_PAUSE_MS = 300_000;
+const MAX_UNTOLD_REST_MS = 2_000;
 /** A provider's bucket that is still nearly full gains nothing while ours, whose points are reserved already, would. */
 const HEAD_START_MS = 1_000;
 
@@ -40,11 +41,13 @@ const HEAD_START_MS = 1_000;
  */
 export class Budget {
   readonly #clock: Clock;
+  readonly #limits: readonly Limit[];
   readonly #gates: readonly Gate[];
   #pausedUntilMs = 0;
 
   constructor(limits: readonly Limit[], options: { clock: Clock }) {
     this.#clock = options.clock;
+    this.#limits = limits;
     // Narrow limits first: whoever waits for one must not hold a place in a wide one that other operations could use.
     const narrowFirst = [...limits].sort((a, b) => breadthOf(a) - breadthOf(b));
     this.#gates = narrowFirst.map(limit =>
@@ -70,6 +73,14 @@ export class Budget {
   pauseUntil(untilMs: number): void {
     const believedMs = Math.min(untilMs, this.#clock.nowMs() + MAX_PAUSE_MS);
     this.#pausedUntilMs = Math.max(this.#pausedUntilMs, believedMs);
+  }
+
+  /** How long to rest, in ms, after a refusal that does not say how long: until the shortest window is over, or the points are there again. */
+  restAfterRefusalMs(request: UpstreamRequest): number {
+    const rests = this.#limits.map(limit =>
+      limit.type === "window" ? limit.windowMs : ((request.cost ?? 1) / limit.restorePerSecond) * 1000,
+    );
+    return Math.min(MAX_UNTOLD_REST_MS, ...rests);
   }
 
   pausedUntilMs(): number | null {

@@ -6,6 +6,8 @@ export interface CallContext {
   /** The moment, in ms since the epoch, after which an answer is of no use. Read anew before every wait. */
   readonly deadlineAtMs: number;
   readonly requestId: string;
+  /** Is told of every attempt that is made, 1 being the first. */
+  readonly onAttempt?: (attempt: number) => void;
 }
 
 /** Live queries go before webhook re-fetches, and those before bulk pulls. */

@@ -1,14 +1,15 @@
-import { asError, TributaryError, UpstreamError } from "../core/errors.ts";
+import { type TributaryError, UpstreamError } from "../core/errors.ts";
 import { type Json, numberText, valueAt } from "../core/json.ts";
 import type { Clock, Logger, Random, Secrets } from "../core/ports.ts";
 import type { Source } from "../source/define-source.ts";
 import type { UpstreamRequest } from "../source/request.ts";
-import { type Authorizer, createAuthorizer } from "./authorizer.ts";
+import { type Authorizer, createAuthorizer, type SendForToken } from "./authorizer.ts";
 import { type BackoffPolicy, ceilingMs, defaultBackoff, delayMs } from "./backoff.ts";
-import { Breaker, type BreakerState } from "./breaker.ts";
+import { Breaker, type BreakerState, type BreakerTicket } from "./breaker.ts";
 import { Budget, type LimitStatus } from "./budget.ts";
 import { classify } from "./classify.ts";
 import type { CallContext } from "./context.ts";
+import { asFailure, mayRetry, verdictOn } from "./failure.ts";
 import { unlessAborted } from "./unless-aborted.ts";
 import { createTransport, type Transport, type WireResponse } from "./transport.ts";
 
@@ -29,7 +30,7 @@ export interface SourceStatus {
   readonly calls: number;
   readonly throttled: number;
   readonly lastSuccessAtMs: number | null;
-  readonly lastFailure: { readonly atMs: number; readonly code: string } | null;
+  readonly lastFailure: { readonly atMs: number; readonly code: string; readonly httpStatus?: number } | null;
 }
 
 export interface UpstreamOptions {
@@ -39,6 +40,11 @@ export interface UpstreamOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly backoff?: BackoffPolicy;
+}
+
+/** The credentials that an attempt was made with. */
+interface Used {
+  authorization: string | undefined;
 }
 
 /** The one place that speaks to a source: deadline → budget → breaker → attempt (auth, send, classify, learn) → retry. */
@@ -53,7 +59,7 @@ export class Upstream {
   #calls = 0;
   #throttled = 0;
   #lastSuccessAtMs: number | null = null;
-  #lastFailure: { atMs: number; code: string } | null = null;
+  #lastFailure: SourceStatus["lastFailure"] = null;
 
   constructor(source: Source, options: UpstreamOptions) {
     this.source = source;
@@ -61,7 +67,9 @@ export class Upstream {
     this.#backoff = options.backoff ?? defaultBackoff;
     this.#budget = new Budget(source.client.limits, { clock: options.clock });
     this.#transport = createTransport(options.baseUrl, source.client);
-    this.#authorizer = createAuthorizer(source.client.auth, options);
+    const send: SendForToken = (request, headers, signal) =>
+      this.#transmit(request, headers, { signal, requestId: "token", priority: "live" }, {});
+    this.#authorizer = createAuthorizer(source.client.auth, { ...options, send });
   }
 
   /**
@@ -70,17 +78,22 @@ export class Upstream {
    */
   async send(request: UpstreamRequest, context: CallContext): Promise<UpstreamResponse> {
     let hasRenewed = false;
+    let last: TributaryError | undefined;
     for (let attempt = 1; ; attempt++) {
+      const used: Used = { authorization: undefined };
       try {
-        return await this.#attempt(request, context, attempt);
+        return await this.#attempt(request, context, { attempt, used });
       } catch (thrown) {
-        const error = asFailure(thrown, context);
-        if (error.code === "UPSTREAM_AUTH" && !hasRenewed && this.#authorizer.renew()) {
+        const error = asFailure(thrown, context.signal);
+        if (error.code === "UPSTREAM_AUTH" && !hasRenewed && this.#authorizer.renew(used.authorization)) {
           hasRenewed = true;
           continue;
         }
+        // A breaker that opened between two attempts is the end of it, not the reason.
+        if (error.code === "UPSTREAM_BREAKER_OPEN") throw this.#explain(last ?? error, request, attempt - 1);
         const waitMs = this.#waitBeforeRetry(error, request, context, attempt);
         if (waitMs === undefined) throw this.#explain(error, request, attempt);
+        last = error;
         await this.#options.clock.sleep(waitMs, context.signal);
       }
     }
@@ -102,40 +115,64 @@ export class Upstream {
     await Promise.all([this.#budget.close(), this.#transport.close()]);
   }
 
-  async #attempt(request: UpstreamRequest, context: CallContext, attempt: number): Promise<UpstreamResponse> {
+  async #attempt(
+    request: UpstreamRequest,
+    context: CallContext,
+    { attempt, used }: { attempt: number; used: Used },
+  ): Promise<UpstreamResponse> {
     const { clock } = this.#options;
     if (this.#breaker.waitMs(clock.nowMs()) > 0) throw this.#breakerError();
     const queuedAtMs = clock.nowMs();
     const permit = await this.#budget.acquire(request, context);
-    const startedAtMs = clock.nowMs();
+    const waitedMs = clock.nowMs() - queuedAtMs;
     let actualCost: number | undefined;
-    let hasEntered = false;
+    let ticket: BreakerTicket | undefined;
     try {
       if (this.#breaker.probe) await unlessAborted(this.#breaker.probe, context.signal);
-      hasEntered = this.#breaker.tryEnter(clock.nowMs());
-      if (!hasEntered) throw this.#breakerError();
-      const response = await this.#exchange(request, context);
-      const timing = { waitedMs: startedAtMs - queuedAtMs, ms: clock.nowMs() - startedAtMs };
-      this.#log(request, context, { status: response.status, attempt, ...timing, bytes: response.text.length });
+      ticket = this.#breaker.tryEnter(clock.nowMs());
+      if (!ticket) throw this.#breakerError();
+      context.onAttempt?.(attempt);
+      const response = await this.#exchange(request, context, { attempt, waitedMs, used });
       this.#learn(response);
       const classified = classify(response, this.source.client.failures ?? {}, request.mayBeAbsent === true, clock.nowMs());
       actualCost = this.#actualCost(classified.body);
-      this.#breaker.record(false, clock.nowMs());
+      this.#breaker.record(ticket, false, clock.nowMs());
       this.#lastSuccessAtMs = clock.nowMs();
       return { ...response, ...classified, receivedAtMs: clock.nowMs(), attempts: attempt };
     } catch (thrown) {
-      if (hasEntered) this.#recordFailure(asFailure(thrown, context), request, context, attempt);
+      if (ticket) this.#recordFailure(ticket, asFailure(thrown, context.signal), request, context, attempt);
       throw thrown;
     } finally {
       permit.settle(actualCost);
     }
   }
 
-  async #exchange(request: UpstreamRequest, context: CallContext): Promise<WireResponse> {
+  async #exchange(
+    request: UpstreamRequest,
+    context: CallContext,
+    { used, attempt, waitedMs }: { used: Used; attempt: number; waitedMs: number },
+  ): Promise<WireResponse> {
     const headers = await this.#authorizer.headers(context.signal);
+    used.authorization = headers["authorization"];
     context.signal.throwIfAborted();
+    return this.#transmit(request, headers, context, { attempt, waitedMs });
+  }
+
+  /** Sends, counts and logs; the token endpoint is spoken to in the same way. */
+  async #transmit(
+    request: UpstreamRequest,
+    headers: Readonly<Record<string, string>>,
+    context: Pick<CallContext, "signal" | "requestId" | "priority">,
+    facts: object,
+  ): Promise<WireResponse> {
+    const { clock, logger } = this.#options;
+    const startedAtMs = clock.nowMs();
     this.#calls++;
-    return this.#transport.send(request, headers, context.signal);
+    const response = await this.#transport.send(request, headers, context.signal);
+    const { priority, requestId } = context;
+    const line = { source: this.source.name, operation: request.operation, priority, requestId, status: response.status };
+    logger.info({ ...line, ...facts, ms: clock.nowMs() - startedAtMs, bytes: response.text.length }, "upstream call");
+    return response;
   }
 
   /** Rests before being refused, when the provider says that nothing is left and when that ends. */
@@ -156,33 +193,43 @@ export class Upstream {
 
   #breakerError(): UpstreamError {
     const retryAfterMs = this.#breaker.waitMs(this.#options.clock.nowMs());
-    return new UpstreamError("UPSTREAM_BREAKER_OPEN", "the source failed repeatedly and rests", { details: { retryAfterMs } });
+    const { code, httpStatus } = this.#lastFailure ?? {};
+    const why = code === undefined ? "" : ` (${code}${httpStatus === undefined ? "" : `, ${httpStatus}`})`;
+    return new UpstreamError("UPSTREAM_BREAKER_OPEN", `the source failed repeatedly${why} and rests`, {
+      details: { retryAfterMs, ...(httpStatus !== undefined && { httpStatus }) },
+    });
   }
 
-  #recordFailure(error: TributaryError, request: UpstreamRequest, context: CallContext, attempt: number): void {
+  #recordFailure(
+    ticket: BreakerTicket,
+    error: TributaryError,
+    request: UpstreamRequest,
+    context: CallContext,
+    attempt: number,
+  ): void {
     const nowMs = this.#options.clock.nowMs();
-    if (neutralCodes.has(error.code) || !(error instanceof UpstreamError)) this.#breaker.release();
-    else this.#breaker.record(sickCodes.has(error.code), nowMs);
+    const { httpStatus } = error.details;
+    const verdict = verdictOn(error);
+    if (verdict === "neutral") this.#breaker.release(ticket);
+    else this.#breaker.record(ticket, verdict === "sick", nowMs);
     if (error.code === "UPSTREAM_THROTTLED") {
       this.#throttled++;
-      this.#budget.pauseUntil(nowMs + (error.details.retryAfterMs ?? 0));
+      this.#budget.pauseUntil(nowMs + (error.details.retryAfterMs || this.#budget.restAfterRefusalMs(request)));
     }
-    if (error.code !== "UPSTREAM_CANCELLED" && error.code !== "UPSTREAM_NOT_FOUND")
-      this.#lastFailure = { atMs: nowMs, code: error.code };
-    const fields = {
-      source: this.source.name,
-      operation: request.operation,
-      code: error.code,
-      attempt,
-      requestId: context.requestId,
-    };
-    this.#options.logger.warn({ ...fields, httpStatus: error.details.httpStatus }, "upstream attempt failed");
+    if (error.code !== "UPSTREAM_CANCELLED" && error.code !== "UPSTREAM_NOT_FOUND") {
+      this.#lastFailure = { atMs: nowMs, code: error.code, ...(httpStatus !== undefined && { httpStatus }) };
+    }
+    const { requestId } = context;
+    const fields = { source: this.source.name, operation: request.operation, code: error.code, attempt, requestId };
+    this.#options.logger.warn({ ...fields, httpStatus }, "upstream attempt failed");
   }
 
   /** The wait in ms before the next attempt, or undefined when there must be none: then the failure is final for now. */
   #waitBeforeRetry(error: TributaryError, request: UpstreamRequest, context: CallContext, attempt: number): number | undefined {
-    if (!error.retryable || !request.isSafe || context.signal.aborted || neverAgain.has(error.code)) return undefined;
-    if (attempt >= this.#backoff.maxAttempts) return undefined;
+    if (!mayRetry(error) || !request.isSafe || context.signal.aborted) return undefined;
+    // Work in bulk has time: a source that is merely busy is waited for until the deadline.
+    const isPatient = context.priority === "bulk" && error.code === "UPSTREAM_THROTTLED";
+    if (attempt >= this.#backoff.maxAttempts && !isPatient) return undefined;
     const waitMs = Math.max(error.details.retryAfterMs ?? 0, delayMs(this.#backoff, attempt, this.#options.random));
     return this.#options.clock.nowMs() + waitMs < context.deadlineAtMs ? waitMs : undefined;
   }
@@ -191,7 +238,7 @@ export class Upstream {
   #explain(error: TributaryError, request: UpstreamRequest, attempts: number): TributaryError {
     if (!(error instanceof UpstreamError)) return error;
     const comeBackMs = Math.max(this.#breaker.waitMs(this.#options.clock.nowMs()), ceilingMs(this.#backoff, attempts + 1));
-    const retryAfterMs = error.details.retryAfterMs ?? (error.retryable ? comeBackMs : undefined);
+    const retryAfterMs = error.retryable ? Math.max(error.details.retryAfterMs ?? 0, comeBackMs) : undefined;
     return new UpstreamError(error.code, `${this.source.title}: ${error.message}`, {
       details: {
         ...error.details,
@@ -204,34 +251,4 @@ export class Upstream {
       retryable: error.retryable,
     });
   }
-
-  #log(request: UpstreamRequest, context: CallContext, fields: object): void {
-    const { operation } = request;
-    const { requestId, priority } = context;
-    this.#options.logger.info({ source: this.source.name, operation, priority, requestId, ...fields }, "upstream call");
-  }
-}
-
-/** Failures that speak of the source's health; a refusal of one request does not. */
-const sickCodes = new Set([
-  "UPSTREAM_UNAVAILABLE",
-  "UPSTREAM_TIMEOUT",
-  "UPSTREAM_CONNECTION",
-  "UPSTREAM_MALFORMED",
-  "UPSTREAM_EMPTY",
-]);
-/** Ends that say nothing about the source: the asker left, or gave it too little time. */
-const neutralCodes = new Set(["UPSTREAM_CANCELLED", "UPSTREAM_DEADLINE"]);
-const neverAgain = new Set(["UPSTREAM_BREAKER_OPEN", ...neutralCodes]);
-const timeoutCodes = new Set(["UND_ERR_CONNECT_TIMEOUT", "UND_ERR_HEADERS_TIMEOUT", "UND_ERR_BODY_TIMEOUT"]);
-
-/** A thrown value as an error of the taxonomy; the reason of an aborted signal goes before what the abort brought about. */
-function asFailure(thrown: unknown, context: CallContext): TributaryError {
-  if (thrown instanceof TributaryError) return thrown;
-  if (context.signal.aborted && context.signal.reason instanceof TributaryError) return context.signal.reason;
-  const error = asError(thrown);
-  const code = "code" in error && typeof error.code === "string" ? error.code : error.name;
-  return timeoutCodes.has(code)
-    ? new UpstreamError("UPSTREAM_TIMEOUT", `no answer in time (${code})`, { cause: error })
-    : new UpstreamError("UPSTREAM_CONNECTION", `the connection failed (${code})`, { cause: error });
 }

@@ -18,7 +18,7 @@ afterEach(async () => {
 
 /** A breaker that a case before has opened would answer for the source: each case gets a product that has seen nothing. */
 async function fresh<T>(work: (own: TestWorld) => Promise<T>): Promise<T> {
-  const own = await startWorld({ customers: 6 });
+  const own = await startWorld({ customers: 40 });
   try {
     return await work(own);
   } finally {
@@ -72,6 +72,22 @@ describe("other failures", () => {
     expect(errors.map(error => error.extensions)).toMatchObject([{ code: "UPSTREAM_DEADLINE", source, retryable: true }]);
   });
 
+  it("many that fail at once still say why, though the breaker opens in between", async () => {
+    await fresh(async own => {
+      await own.fault({ source: "zendesk", kind: "status", status: 503 });
+      const { errors } = await own.ask(
+        `{ customers(first: 25, filter: {source: "zendesk"}) { nodes { tickets(last: 1) { subject } } } }`,
+      );
+      expect(errors.length).toBeGreaterThan(2);
+      expect(errors.some(({ extensions }) => extensions["code"] === "UPSTREAM_UNAVAILABLE")).toBe(true);
+      for (const { extensions } of errors) {
+        expect(extensions).toMatchObject({ source: "zendesk", collection: "tickets", httpStatus: 503, retryable: true });
+        expect(extensions["retryAfterMs"]).toBeGreaterThan(0);
+        expect(extensions["attempts"]).toEqual(expect.any(Number));
+      }
+    });
+  });
+
   it("GraphQL errors in a 200 fail the field", async () => {
     await world.fault({ source: "product", kind: "graphql-errors" });
     world.product.gateway.clear();
@@ -88,6 +104,14 @@ describe("other failures", () => {
       expect(data.customer).toMatchObject({ id: expect.any(String), name: null, invoices: null, tickets: null, usage: null });
       expect(new Set(errors.map(error => error.extensions["source"]))).toEqual(new Set(sources));
     });
+  });
+
+  it("a missing secret is named, at its source alone", async () => {
+    const own = await startWorld({ customers: 6, environment: { HUBSPOT_CLIENT_SECRET: "" } });
+    const { data, errors } = await own.ask(query);
+    await own.close();
+    expect(data.customer.tickets).not.toBeNull();
+    expect(errors.map(({ extensions }) => extensions["code"])).toContain("INDEX_NOT_READY");
   });
 
   it("a token that expires is renewed without anybody noticing", async () => {

@@ -1,11 +1,15 @@
 import { describe, expect, it } from "@jest/globals";
-import { Breaker } from "../../../src/upstream/breaker.ts";
+import { Breaker, type BreakerTicket } from "../../../src/upstream/breaker.ts";
 
 const policy = { windowMs: 1_000, minFailures: 3, failureRatio: 0.5, openMs: 500 };
+const enter = (breaker: Breaker, atMs: number): BreakerTicket => {
+  const ticket = breaker.tryEnter(atMs);
+  if (!ticket) throw new Error("not let in");
+  return ticket;
+};
 const fail = (breaker: Breaker, times: number, atMs: number) => {
   for (let time = 0; time < times; time++) {
-    expect(breaker.tryEnter(atMs)).toBe(true);
-    breaker.record(true, atMs);
+    breaker.record(enter(breaker, atMs), true, atMs);
   }
 };
 
@@ -15,7 +19,7 @@ describe("Breaker", () => {
     fail(breaker, 3, 100);
     expect(breaker.state(100)).toBe("OPEN");
     expect(breaker.waitMs(300)).toBe(300);
-    expect(breaker.tryEnter(300)).toBe(false);
+    expect(breaker.tryEnter(300)).toBeUndefined();
   });
 
   it("forgets failures that are older than its window", () => {
@@ -27,7 +31,7 @@ describe("Breaker", () => {
 
   it("stays closed while failures are the smaller part", () => {
     const breaker = new Breaker(policy);
-    for (let call = 0; call < 10; call++) breaker.record(false, 0);
+    for (let call = 0; call < 10; call++) breaker.record(enter(breaker, 0), false, 0);
     fail(breaker, 4, 0);
     expect(breaker.state(0)).toBe("CLOSED");
   });
@@ -36,36 +40,45 @@ describe("Breaker", () => {
     const breaker = new Breaker(policy);
     fail(breaker, 3, 0);
     expect(breaker.state(500)).toBe("HALF_OPEN");
-    expect(breaker.tryEnter(500)).toBe(true);
-    expect(breaker.tryEnter(500)).toBe(false);
-    breaker.record(false, 510);
+    const probe = enter(breaker, 500);
+    expect(breaker.tryEnter(500)).toBeUndefined();
+    breaker.record(probe, false, 510);
     expect(breaker.state(510)).toBe("CLOSED");
-    expect(breaker.tryEnter(510)).toBe(true);
+    expect(breaker.tryEnter(510)).toBeDefined();
   });
 
   it("lets others wait for the probe's end", async () => {
     const breaker = new Breaker(policy);
     fail(breaker, 3, 0);
-    breaker.tryEnter(500);
+    const probe = enter(breaker, 500);
     const ended = breaker.probe?.then(() => breaker.tryEnter(510));
-    breaker.record(false, 505);
-    expect(await ended).toBe(true);
+    breaker.record(probe, false, 505);
+    expect(await ended).toBeDefined();
     expect(breaker.probe).toBeUndefined();
   });
 
   it("rests again when the probe fails", () => {
     const breaker = new Breaker(policy);
     fail(breaker, 3, 0);
-    breaker.tryEnter(500);
-    breaker.record(true, 520);
+    breaker.record(enter(breaker, 500), true, 520);
     expect(breaker.waitMs(520)).toBe(500);
   });
 
   it("lets another probe through when the first was cancelled", () => {
     const breaker = new Breaker(policy);
     fail(breaker, 3, 0);
-    breaker.tryEnter(500);
-    breaker.release();
-    expect(breaker.tryEnter(510)).toBe(true);
+    breaker.release(enter(breaker, 500));
+    expect(breaker.tryEnter(510)).toBeDefined();
+  });
+
+  it("does not listen to calls that were let in before it opened", () => {
+    const breaker = new Breaker(policy);
+    const [late, cancelled] = [enter(breaker, 0), enter(breaker, 0)];
+    fail(breaker, 3, 0);
+    breaker.record(late, false, 10);
+    expect(breaker.state(10)).toBe("OPEN");
+    enter(breaker, 500);
+    breaker.release(cancelled);
+    expect(breaker.tryEnter(510)).toBeUndefined();
   });
 });

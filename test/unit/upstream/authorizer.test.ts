@@ -1,0 +1,65 @@
+import { describe, expect, it } from "@jest/globals";
+import { ConfigError } from "../../../src/core/errors.ts";
+import { systemClock } from "../../../src/core/ports.ts";
+import { clientCredentials } from "../../../src/source/auth.ts";
+import { createAuthorizer, type SendForToken } from "../../../src/upstream/authorizer.ts";
+
+const auth = clientCredentials({ tokenPath: "/token", clientId: "ID", clientSecret: "SECRET" });
+const granted = { status: 200, headers: {}, text: '{"access_token":"t1","token_type":"bearer","expires_in":1800}' };
+const signal = new AbortController().signal;
+
+function authorizerOver(send: SendForToken, names: Readonly<Record<string, string>> = { ID: "id", SECRET: "secret" }) {
+  const read = (name: string) => {
+    const value = names[name];
+    if (value === undefined) throw new ConfigError("CONFIG_SECRET_MISSING", `${name} is not set`);
+    return value;
+  };
+  return createAuthorizer(auth, { baseUrl: "http://x.example/base", secrets: { read }, clock: systemClock, send });
+}
+
+describe("client credentials", () => {
+  it("asks once for a token that many wait for, by a form with the declared secrets, and keeps it", async () => {
+    const sent: unknown[] = [];
+    const authorizer = authorizerOver(async request => {
+      sent.push([request.path, request.body]);
+      return granted;
+    });
+    const headers = await Promise.all([authorizer.headers(signal), authorizer.headers(signal)]);
+    expect(headers).toEqual([{ authorization: "Bearer t1" }, { authorization: "Bearer t1" }]);
+    await authorizer.headers(signal);
+    const value = { grant_type: "client_credentials", client_id: "id", client_secret: "secret" };
+    expect(sent).toEqual([["/token", { type: "form", value }]]);
+  });
+
+  it("renews what was refused, but not what somebody else has renewed already", async () => {
+    let number = 0;
+    const authorizer = authorizerOver(async () => ({ ...granted, text: granted.text.replace("t1", `t${++number}`) }));
+    const { authorization: first } = await authorizer.headers(signal);
+    expect(authorizer.renew(first)).toBe(true);
+    const { authorization: second } = await authorizer.headers(signal);
+    authorizer.renew(first);
+    expect(await authorizer.headers(signal)).toEqual({ authorization: second });
+    expect(number).toBe(2);
+  });
+
+  it("says so when a secret is missing, and sends nothing", async () => {
+    const authorizer = authorizerOver(async () => Promise.reject(new Error("sent")), { ID: "id" });
+    await expect(authorizer.headers(signal)).rejects.toMatchObject({ code: "CONFIG_SECRET_MISSING" });
+  });
+
+  it.each([
+    [400, '{"error":"invalid_client"}', {}, { code: "UPSTREAM_AUTH", retryable: false, details: { httpStatus: 400 } }],
+    [401, "", {}, { code: "UPSTREAM_AUTH", retryable: false }],
+    [403, "{}", {}, { code: "UPSTREAM_FORBIDDEN" }],
+    [404, "<html>", {}, { code: "UPSTREAM_REJECTED" }],
+    [429, "{}", { "retry-after": "7" }, { code: "UPSTREAM_THROTTLED", retryable: true, details: { retryAfterMs: 7_000 } }],
+    [503, "", {}, { code: "UPSTREAM_UNAVAILABLE", retryable: true }],
+    [204, "", {}, { code: "UPSTREAM_EMPTY" }],
+    [200, "<html>", {}, { code: "UPSTREAM_MALFORMED" }],
+    [200, "[]", {}, { code: "UPSTREAM_MALFORMED" }],
+    [200, "{}", {}, { code: "UPSTREAM_MALFORMED" }],
+  ])("takes %i %j for what it is", async (status, text, headers, expected) => {
+    const authorizer = authorizerOver(async () => ({ status, text, headers: headers as Record<string, string> }));
+    await expect(authorizer.headers(signal)).rejects.toMatchObject(expected);
+  });
+});
