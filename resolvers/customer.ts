@@ -14,7 +14,6 @@ const scalarOf = (field: string) => (customer: CustomerNode, _arguments: object,
 
 const closedStates = new Set<unknown>(["SOLVED", "CLOSED"]);
 const isOpen = (ticket: AnyEntity): boolean => !closedStates.has(ticket["status"]);
-const anything = (): boolean => true;
 
 interface Latest {
   readonly last: number;
@@ -40,9 +39,9 @@ export const Customer = {
     }));
   },
   invoices: (customer: CustomerNode, { last, status }: Latest & { status?: string | null }, { related }: RequestContext) =>
-    related.latest(customer, "Invoice", last, status ? invoice => invoice["status"] === status : anything),
+    related.latest(customer, "Invoice", last, status ? invoice => invoice["status"] === status : null),
   tickets: (customer: CustomerNode, { last, open }: Latest & { open?: boolean | null }, { related }: RequestContext) =>
-    related.latest(customer, "Ticket", last, open === undefined || open === null ? anything : ticket => isOpen(ticket) === open),
+    related.latest(customer, "Ticket", last, open === undefined || open === null ? null : ticket => isOpen(ticket) === open),
   invoicesConnection: async (customer: CustomerNode, { first, after }: Page, { related }: RequestContext) =>
     recordConnection(await related.after(customer, "Invoice", after ?? null, first)),
   ticketsConnection: async (customer: CustomerNode, { first, after }: Page, { related }: RequestContext) =>

@@ -1,4 +1,4 @@
-import type { CustomerNode } from "../src/gateway/customer-reader.ts";
+import { type CustomerNode, MAX_KEY_LENGTH } from "../src/gateway/customer-reader.ts";
 import { type RecordNode, splitRecordId } from "../src/gateway/related-reader.ts";
 import { refuseArgument, type RequestContext } from "../src/gateway/request-context.ts";
 import { connection } from "./connection.ts";
@@ -33,11 +33,12 @@ export const Query = {
     return { ...connection(nodes, hasMore, (node: CustomerNode) => node.id), totalCount: () => gateway.index.count(wanted) };
   },
   node: (_parent: unknown, { id }: { id: string }, { customers, related, gateway }: RequestContext) => {
+    if (id.length > MAX_KEY_LENGTH) return null;
     const [collection, key] = splitRecordId(id) ?? [];
     if (collection === undefined || key === undefined) return customers.find(id);
     const entry = gateway.catalog.get(collection);
     if (entry.collection.canonical === "Customer") return customers.findByKey(entry.source.name, key);
-    return entry.collection.lookup === undefined ? null : related.record(entry, key);
+    return entry.collection.lookup === undefined || key === "" ? null : related.record(entry, key);
   },
   sources,
 };

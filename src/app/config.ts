@@ -10,6 +10,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export interface Config {
   readonly host: string;
   readonly port: number;
+  /** Null: any. */
+  readonly allowedHosts: readonly string[] | null;
   /** Where state is kept. */
   readonly home: string;
   /** Folder of the store in `home`. */
@@ -31,6 +33,10 @@ export interface Config {
 export const settings = {
   PORT: { fallback: "4000", meaning: "port of the graph (0: any free one)" },
   HOST: { fallback: "127.0.0.1", meaning: "address to listen on" },
+  ALLOWED_HOSTS: {
+    fallback: "",
+    meaning: "names by which the graph may be called, with commas; any unless given (loopback names where HOST is loopback)",
+  },
   TRIBUTARY_HOME: { fallback: ".tributary", meaning: "folder for state" },
   DEADLINE_MS: {
     fallback: "10000",
@@ -67,6 +73,7 @@ export function readConfig(environment: Environment): Config {
   return {
     host: text("HOST"),
     port: count("PORT", 0),
+    allowedHosts: allowedHosts(text("ALLOWED_HOSTS"), text("HOST")),
     home: resolve(text("TRIBUTARY_HOME")),
     store: "store",
     deadlineMs: count("DEADLINE_MS", 1),
@@ -94,6 +101,13 @@ export function readConfig(environment: Environment): Config {
       quotas: flag("SANDBOX_QUOTAS"),
     },
   };
+}
+
+const loopback = ["127.0.0.1", "localhost", "[::1]", "::1"];
+
+function allowedHosts(names: string, host: string): readonly string[] | null {
+  if (names !== "") return names.split(",").map(name => name.trim());
+  return loopback.includes(host) ? loopback : null;
 }
 
 function wholeNumber(name: string, text: string, least: number): number {

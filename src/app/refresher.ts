@@ -26,9 +26,13 @@ export class Refresher {
 
   /** Fills every collection once, rebuilds the index, and goes on in the background. Returns what the first round brought; failures are in it. */
   async start(onResult: (result: FillResult) => void = () => undefined): Promise<readonly FillResult[]> {
-    const results = await this.#round(this.#entries(), onResult);
-    this.#running = this.#goOn(results.filter(result => !result.isComplete));
-    return results;
+    const first = this.#round(this.#entries(), onResult);
+    this.#running = first.then(results => this.#goOn(results.filter(result => !result.isComplete)));
+    return first;
+  }
+
+  get isStopped(): boolean {
+    return this.#stop.signal.aborted;
   }
 
   /** Ends the background work; what is under way is cancelled. */

@@ -32,6 +32,7 @@ export const errorTable = {
     LIMIT_BODY_SIZE: row(false, "Send a smaller request."),
   },
   Access: {
+    ACCESS_HOST: row(false, "Call the server by its own name, or name it in ALLOWED_HOSTS."),
     ACCESS_CROSS_SITE: row(false, "Ask from the same site, or send the header X-Tributary-Preflight: 1."),
   },
   Upstream: {

@@ -31,6 +31,8 @@ type Candidate = { readonly entry: CatalogEntry; readonly key: string };
 type Found = { readonly candidate: Candidate; readonly record: Fetched };
 
 const INDEX_RETRY_MS = 2_000;
+/** Nothing has a longer key or address; asking for one is not worth a place in any cache. */
+export const MAX_KEY_LENGTH = 512;
 
 /** Finds customers and reads their fields for one request. What several fields or customers need is read once, in batches. */
 export class CustomerReader {
@@ -50,18 +52,21 @@ export class CustomerReader {
 
   /** By canonical id, retired id or unambiguous key; null when nobody is found. */
   async find(text: string): Promise<CustomerNode | null> {
+    if (text.length > MAX_KEY_LENGTH) return null;
     return this.#only(await this.#gateway.index.find(text), `the id ${text}`);
   }
 
   /** By a key in a named source. */
   async findByKey(source: string, key: string): Promise<CustomerNode | null> {
     this.#requireSource(source);
+    if (key.length > MAX_KEY_LENGTH) return null;
     return this.#only(await this.#gateway.index.findByKey(source, key), `the key ${key} in ${source}`);
   }
 
   /** By the mailbox behind an e-mail address. */
   async findByEmail(email: string): Promise<CustomerNode | null> {
     const address = email.trim().toLowerCase();
+    if (address.length > MAX_KEY_LENGTH) return null;
     return this.#only(await this.#gateway.index.findByMailbox(matchEmail(address) ?? address), "this e-mail address");
   }
 
@@ -72,6 +77,7 @@ export class CustomerReader {
     first: number,
   ): Promise<{ nodes: readonly CustomerNode[]; hasMore: boolean }> {
     if (filter.source !== undefined) this.#requireSource(filter.source);
+    if ((filter.country?.length ?? 0) > MAX_KEY_LENGTH) return { nodes: [], hasMore: false };
     await this.#warnUnlessIndexed();
     const ids = await this.#gateway.index.page(filter, after, first + 1);
     const nodes = await Promise.all(ids.slice(0, first).map(id => this.#byId.load(id)));

@@ -20,7 +20,7 @@ import { actualCost } from "./limits/actual-cost.ts";
 import { checkOperation } from "./limits/check.ts";
 import type { CostEstimate, UpstreamCalls } from "./limits/cost.ts";
 import { inspectText } from "./limits/inspect.ts";
-import type { QueryLimits } from "./limits/limits.ts";
+import { checkLimit, type QueryLimits } from "./limits/limits.ts";
 import type { RequestContext } from "./request-context.ts";
 
 export interface EngineOptions {
@@ -51,6 +51,8 @@ interface OperationContext extends RequestContext {
 }
 
 const INSPECTED = 2_000;
+/** Longer texts are inspected each time, so that nobody fills the memory with them. */
+const MAX_KEPT_TEXT = 16_384;
 
 /** Apollo Server with limits before it, compiled execution under it and one form of errors after it. */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
@@ -80,7 +82,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const inspected = new LRUCache<string, DocumentNode>({ max: INSPECTED });
   const inspect = ({ query = "", operationName }: GraphQLRequest) => {
     const document = inspected.get(query) ?? inspectText(query, limits);
-    inspected.set(query, document);
+    if (query.length <= MAX_KEPT_TEXT) inspected.set(query, document);
     if (!getOperationAST(document, operationName)) throw noOperation(operationName);
   };
   return {
@@ -121,6 +123,7 @@ function costPlugin({ schema, limits, catalog }: EngineOptions): ApolloServerPlu
             limits,
             calls,
           });
+          spend(contextValue, contextValue.estimate, limits);
         },
         async willSendResponse({ response, document, operationName, request, contextValue }) {
           const { estimate } = contextValue;
@@ -147,6 +150,19 @@ function check(operation: Parameters<typeof checkOperation>[0]): CostEstimate {
   } catch (thrown) {
     throw thrown instanceof GraphQLError ? new RequestError("REQUEST_INVALID", thrown.message) : thrown;
   }
+}
+
+/** Adds an operation to what its request takes; throws when a batch is too much, although each of its operations alone is not. */
+function spend({ spent }: RequestContext, { cost, upstreamCalls }: CostEstimate, limits: QueryLimits): void {
+  spent.cost += cost;
+  spent.upstreamCalls += upstreamCalls;
+  checkLimit("LIMIT_COST", {
+    fact: `the operations of this request cost ${spent.cost}`,
+    value: spent.cost,
+    limit: limits.maxCost,
+  });
+  const fact = `the operations of this request need up to ${spent.upstreamCalls} requests to sources`;
+  checkLimit("LIMIT_UPSTREAM_CALLS", { fact, value: spent.upstreamCalls, limit: limits.maxUpstreamCalls });
 }
 
 /** The longest window of days that a query may ask for: batches are smallest there. */

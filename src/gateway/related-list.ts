@@ -44,16 +44,13 @@ export class RelatedList {
     this.#onRecords = onRecords;
   }
 
-  /** The latest `count` records that match, oldest of them first. */
-  async latest(count: number, matches: Matches, waiter: CallContext): Promise<readonly Fetched[]> {
+  /** The latest `count` records that match (null: any do), oldest of them first. Who filters reads whole pages: nobody knows how far it is. */
+  async latest(count: number, matches: Matches | null, waiter: CallContext): Promise<readonly Fetched[]> {
     const isNewestFirst = this.#related.order === "newest-first";
-    await this.#readUntil(
-      () => isNewestFirst && this.#records.filter(matches).length >= count,
-      isNewestFirst ? count : Infinity,
-      waiter,
-    );
-    const matching = this.#records.filter(matches);
-    return isNewestFirst ? matching.slice(0, count).toReversed() : matching.slice(-count);
+    const matching = () => (matches === null ? this.#records : this.#records.filter(matches));
+    const wanted = isNewestFirst && matches === null ? count : Infinity;
+    await this.#readUntil(() => isNewestFirst && matching().length >= count, wanted, waiter);
+    return isNewestFirst ? matching().slice(0, count).toReversed() : matching().slice(-count);
   }
 
   /** The `count` records after the one with the given key (null: from the start), in the source's order; undefined when that key is not there. */

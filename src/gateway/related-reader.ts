@@ -35,17 +35,17 @@ export class RelatedReader {
     this.#call = call;
   }
 
-  /** The latest records that match, oldest of them first, over all sources that have some of this customer. */
+  /** The latest records that match (null: any do), oldest of them first, over all sources that have some of this customer. */
   async latest(
     customer: CustomerNode,
     entity: EntityName,
     count: number,
-    matches: (entity: AnyEntity) => boolean,
+    matches: ((entity: AnyEntity) => boolean) | null,
   ): Promise<readonly RecordNode[]> {
     const lists = this.#listsOf(customer, entity);
     const parts = await Promise.all(
       lists.map(async list => {
-        const records = await list.latest(count, record => matches(record.entity), this.#call);
+        const records = await list.latest(count, matches && (record => matches(record.entity)), this.#call);
         return records.map(record => ({ entry: list.entry, record }));
       }),
     );

@@ -11,6 +11,8 @@ export interface RequestContext extends CallContext {
   readonly related: RelatedReader;
   /** Failures that leave the answer usable but not whole; they join the answer's `errors`. */
   readonly warnings: readonly TributaryError[];
+  /** What the request's operations are estimated to take so far: the limits hold for all of a batch together. */
+  readonly spent: { cost: number; upstreamCalls: number };
   /** Ends the request: clears its timer; whatever still waits for an answer is cancelled. */
   readonly finish: () => void;
 }
@@ -42,7 +44,15 @@ export function beginRequest(gateway: Gateway, options: RequestOptions): Request
     if (!warnings.some(known => known.code === warning.code && known.message === warning.message)) warnings.push(warning);
   };
   const customers = new CustomerReader(gateway, call, warn);
-  return { ...call, gateway, customers, related: new RelatedReader(gateway, call), warnings, finish };
+  return {
+    ...call,
+    gateway,
+    customers,
+    related: new RelatedReader(gateway, call),
+    warnings,
+    spent: { cost: 0, upstreamCalls: 0 },
+    finish,
+  };
 }
 
 const deadlineError = (deadlineMs: number): UpstreamError =>

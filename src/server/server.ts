@@ -11,6 +11,8 @@ import { mountExplorer } from "./explorer-route.ts";
 import { BadRequest, type MediaType, negotiate, operationsIn } from "./graphql-request.ts";
 
 export interface ServerOptions {
+  /** Names by which the server may be called, without port; null: any. Keeps a page whose name was made to lead here from asking. */
+  readonly allowedHosts: readonly string[] | null;
   readonly gateway: Gateway;
   readonly engine: Engine;
   readonly logger: Logger;
@@ -34,6 +36,8 @@ export function createServer(options: ServerOptions): FastifyInstance {
     return503OnClosing: true,
   });
   app.addHook("onRequest", async (request, reply) => {
+    if (options.allowedHosts && !options.allowedHosts.includes(request.hostname))
+      throw new AccessError("ACCESS_HOST", `this server is not called ${request.hostname}`);
     reply.header("x-request-id", request.id).header("x-content-type-options", "nosniff");
   });
   const state = { isClosing: false };
@@ -59,6 +63,15 @@ export function createServer(options: ServerOptions): FastifyInstance {
     reply.code(404).send(failure("REQUEST_INVALID", "nothing here; the graph is at /graphql", request.id)),
   );
   app.route({ method: ["GET", "POST"], url: "/graphql", handler: (request, reply) => answer(options, request, reply) });
+  app.route({
+    method: ["PUT", "PATCH", "DELETE", "OPTIONS"],
+    url: "/graphql",
+    handler: (request, reply) =>
+      reply
+        .code(405)
+        .header("allow", "GET, POST")
+        .send(failure("REQUEST_INVALID", "ask with GET or POST", request.id)),
+  });
   app.get("/healthz", () => ({ status: "ok" }));
   app.get("/readyz", async (_request, reply) => {
     const readiness = await options.readiness();

@@ -1,15 +1,22 @@
-import { mkdir, open, readFile, rm } from "node:fs/promises";
+import { link, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import { readFileSync } from "node:fs";
 import { StoreError } from "../core/errors.ts";
+
+/** A process that was killed a moment ago may still be listed; it is given this long, in ms, to be gone. */
+const GRACE_MS = 3_000;
+const STEP_MS = 100;
 
 /** Claims a directory for this process by a file beside it that names the process; resolves with what gives it back. */
 export async function claim(directory: string): Promise<() => Promise<void>> {
   const file = `${directory}.lock`;
   await mkdir(directory, { recursive: true });
-  if (!(await tryCreate(file))) {
-    const holder = Number(await readFile(file, "utf8"));
-    if (isAlive(holder)) throw inUse(directory, holder);
-    await rm(file, { force: true }); // left behind by a process that was killed
-    if (!(await tryCreate(file))) throw inUse(directory, holder);
+  for (let waitedMs = 0; !(await tryPlace(file)); waitedMs += STEP_MS) {
+    const holder = await holderOf(file);
+    if (holder !== undefined && isAlive(holder)) {
+      if (waitedMs >= GRACE_MS) throw inUse(directory, holder);
+      await sleep(STEP_MS);
+    } else await clear(file);
   }
   return () => rm(file, { force: true });
 }
@@ -19,24 +26,62 @@ const inUse = (directory: string, holder: number): StoreError =>
     retryable: false,
   });
 
-async function tryCreate(file: string): Promise<boolean> {
+/** Puts a file that names this process in its place, whole, unless there is one. */
+async function tryPlace(file: string): Promise<boolean> {
+  const own = `${file}.${process.pid}`;
+  await writeFile(own, String(process.pid));
   try {
-    const handle = await open(file, "wx");
-    await handle.writeFile(String(process.pid));
-    await handle.close();
+    await link(own, file);
     return true;
   } catch (thrown) {
     if ((thrown as NodeJS.ErrnoException).code === "EEXIST") return false;
     throw thrown;
+  } finally {
+    await rm(own, { force: true });
   }
 }
 
-/** Whether a process runs; signal 0 only asks. One that belongs to somebody else runs too. */
-function isAlive(pid: number): boolean {
-  if (!Number.isInteger(pid) || pid <= 0 || pid === process.pid) return false;
+async function holderOf(file: string): Promise<number | undefined> {
   try {
-    return process.kill(pid, 0);
+    return Number(await readFile(file, "utf8"));
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw thrown;
+  }
+}
+
+/** Removes what a dead process left behind; of several that find it only one does, while it holds the right to. */
+async function clear(file: string): Promise<void> {
+  const right = `${file}.clearing`;
+  if (!(await tryPlace(right))) {
+    const holder = await holderOf(right);
+    if (holder !== undefined && !isAlive(holder)) await rm(right, { force: true });
+    await sleep(STEP_MS);
+    return;
+  }
+  try {
+    const holder = await holderOf(file);
+    if (holder !== undefined && !isAlive(holder)) await rm(file, { force: true });
+  } finally {
+    await rm(right, { force: true });
+  }
+}
+
+/** Whether a process runs; signal 0 only asks. One that belongs to somebody else runs too; one that only waits to be buried does not. */
+function isAlive(pid: number): boolean {
+  if (!Number.isInteger(pid) || pid <= 0 || pid === process.pid) return false; // our own number on an old file: a predecessor had it
+  try {
+    process.kill(pid, 0);
   } catch (thrown) {
     return (thrown as NodeJS.ErrnoException).code === "EPERM";
+  }
+  return !isBuried(pid);
+}
+
+function isBuried(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.startsWith("Z") === true;
+  } catch {
+    return false; // not a system that tells
   }
 }

@@ -1,3 +1,4 @@
+import { request } from "node:http";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { serverAudits } from "graphql-http";
 import { type Answer, type Loose, startWorld, type TestWorld } from "../support/world.ts";
@@ -55,6 +56,34 @@ describe("protection", () => {
     expect((await fetch(`${world.url}?query={__typename}`, { headers: crossSite })).status).toBe(403);
     expect((await post({ query: "{ __typename }" }, { ...crossSite, "x-tributary-preflight": "1" })).status).toBe(200);
     expect((await post({ query: "{ __typename }" }, { "sec-fetch-site": "same-origin" })).status).toBe(200);
+  });
+
+  it("answers only to its own name, so that no page of another name that leads here can ask", async () => {
+    const { port } = new URL(world.url);
+    const called = (host: string) =>
+      new Promise<number | undefined>((resolve, reject) => {
+        const sent = request({ port, path: "/graphql?query={__typename}", headers: { host } }, response =>
+          resolve(response.resume().statusCode),
+        );
+        sent.once("error", reject).end();
+      });
+    expect(await called("evil.example")).toBe(403);
+    expect(await called(`localhost:${port}`)).toBe(200);
+  });
+
+  it("names the method that it takes", async () => {
+    const response = await fetch(world.url, { method: "DELETE" });
+    expect([response.status, response.headers.get("allow")]).toEqual([405, "GET, POST"]);
+  });
+
+  it("takes wrong variables for the caller's error", async () => {
+    const query = "query ($f: Int!) { customers(first: $f) { nodes { id } } }";
+    for (const variables of [{ f: "5" }, { f: null }, {}]) {
+      const { status, errors } = await world.ask(query, variables);
+      expect([status, errors[0]?.extensions["code"]]).toEqual([400, "REQUEST_INVALID"]);
+    }
+    const nested = `${"[".repeat(5_000)}${"]".repeat(5_000)}`;
+    expect((await post(`{"query":"{ __typename }","variables":{"x":${nested}}}`)).status).toBe(400);
   });
 
   it("takes JSON only", async () => {
@@ -145,6 +174,15 @@ describe("limits", () => {
     const response = await post(Array.from({ length: 50 }, () => ({ query: "{ __typename }" })));
     expect(response.status).toBe(400);
     expect(await codeOf(response)).toBe("LIMIT_BATCH");
+  });
+
+  it("holds all operations of a batch to the limits together", async () => {
+    const query = `{ customers(first: 100) { nodes { invoices(last: 5) { amount } tickets(last: 5) { subject } } } }`;
+    const response = await post([{ query }, { query }, { query }]);
+    const answers = (await response.json()) as Loose[];
+    expect(answers.flatMap(({ errors }) => errors ?? []).map(({ extensions }) => extensions.code)).toContain(
+      "LIMIT_UPSTREAM_CALLS",
+    );
   });
 
   it("tells estimated and actual cost", async () => {

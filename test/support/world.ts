@@ -65,6 +65,7 @@ export async function startWorld(options: WorldOptions = {}) {
     gateway,
     engine,
     logger: recorder(lines),
+    allowedHosts: config.allowedHosts,
     deadlineMs: config.deadlineMs,
     hasExplorer: options.hasExplorer ?? false,
     readiness,

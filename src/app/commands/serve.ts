@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { createServer } from "../../server/server.ts";
 import type { FillResult } from "../../intake/fill.ts";
 import { ConfigError } from "../../core/errors.ts";
@@ -7,6 +8,9 @@ import { createProduct, type Product } from "../product.ts";
 import { discoverSources } from "../registry.ts";
 import { untilStopped } from "../until-stopped.ts";
 
+/** The first reading of the sources may keep the start waiting this long, in ms; then it goes on beside the service. */
+const FIRST_FILL_MS = 10_000;
+
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Serves the graph over the sources that the environment names, until it is stopped. */
@@ -15,10 +19,11 @@ export async function serve(): Promise<void> {
   await serveGraph(config, process.env);
 }
 
-/** Starts the graph, says when it is ready, and runs it until a signal; then finishes what runs. */
-export async function serveGraph(config: Config, environment: Environment): Promise<void> {
+/** Starts the graph, says when it is ready, and runs it until a signal; then finishes what runs. `onOpen`: once the store is this process's own. */
+export async function serveGraph(config: Config, environment: Environment, onOpen?: () => Promise<void>): Promise<void> {
   const logger = createLogger(config.logLevel, config.logFile);
   const product = await createProduct({ config, catalog: await discoverSources(), environment, logger });
+  await onOpen?.();
   const state = { isStopping: false };
   const readiness = async () => {
     const unindexed = await product.gateway.unindexed();
@@ -29,15 +34,26 @@ export async function serveGraph(config: Config, environment: Environment): Prom
       budgets: "in this process",
     };
   };
-  const { deadlineMs, hasExplorer } = config;
-  const server = createServer({ gateway: product.gateway, engine: product.engine, logger, deadlineMs, hasExplorer, readiness });
+  const { deadlineMs, hasExplorer, allowedHosts } = config;
+  const server = createServer({
+    gateway: product.gateway,
+    engine: product.engine,
+    logger,
+    deadlineMs,
+    hasExplorer,
+    allowedHosts,
+    readiness,
+  });
   try {
     const stopped = untilStopped();
-    await Promise.race([fillFirst(product), stopped]);
-    const address = await listen(server, config);
-    console.log(`Tributary is ready: ${address}/graphql`);
+    void stopped.then(() => (state.isStopping = true));
+    await Promise.race([fillFirst(product), stopped, sleep(FIRST_FILL_MS, undefined, { ref: false })]);
+    if (!state.isStopping) {
+      const missing = await product.gateway.unindexed();
+      if (missing.length > 0) console.log(`Not in the index yet: ${missing.join(", ")}. Answers say so until they are.`);
+      console.log(`Tributary is ready: ${await listen(server, config)}/graphql`);
+    }
     await stopped;
-    state.isStopping = true;
     console.log("Stopping: finishing what runs.");
   } finally {
     await server.close();
@@ -50,12 +66,13 @@ async function fillFirst(product: Product): Promise<void> {
   const sources = product.catalog.sources.map(source => source.name).join(", ");
   console.log(`Reading customers from ${sources} …`);
   await product.refresher.start(printResult);
-  console.log(`${await product.gateway.index.count({})} customers in the index.`);
+  if (!product.refresher.isStopped) console.log(`${await product.gateway.index.count({})} customers in the index.`);
 }
 
-function printResult({ collection, isComplete, records, error }: FillResult): void {
+function printResult({ collection, isComplete, records, broken, dropped, error }: FillResult): void {
+  const odd = [broken > 0 && `${broken} left out: they break their contract`, dropped > 0 && `${dropped} gone`].filter(Boolean);
   const outcome = isComplete
-    ? `${records} records`
+    ? [`${records} records`, ...odd].join(", ")
     : `not readable now (${error?.code}: ${error?.message}); trying again in the background`;
   console.log(`  ${collection}: ${outcome}`);
 }

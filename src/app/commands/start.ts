@@ -21,10 +21,10 @@ export async function start(): Promise<void> {
       `Sandbox: ${origin} (${config.sandbox.customers} people, seed ${config.sandbox.seed}; break things with ${origin}/__control/faults)`,
     );
     console.log(`Log: ${logFile}`);
-    await saveEnvironment(`${config.home}/sandbox.env`, environment);
     // Another seed or size is another world: its customers must not meet those of the world before.
     const store = `sandbox-${config.sandbox.seed}-${config.sandbox.customers}`;
-    await serveGraph({ ...config, logFile, store }, { ...process.env, ...environment });
+    const onOpen = () => saveEnvironment(`${config.home}/sandbox.env`, environment);
+    await serveGraph({ ...config, logFile, store }, { ...process.env, ...environment }, onOpen);
   } finally {
     sandbox.kill("SIGTERM");
   }

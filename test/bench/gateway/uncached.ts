@@ -16,7 +16,7 @@ await product.refresher.start();
 const { gateway, engine } = product;
 const { deadlineMs } = config;
 const readiness = async () => ({ isReady: true });
-const server = createServer({ gateway, engine, logger, deadlineMs, hasExplorer: false, readiness });
+const server = createServer({ gateway, engine, logger, deadlineMs, allowedHosts: null, hasExplorer: false, readiness });
 server.addHook("onRequest", async () => gateway.clear());
 const address = await server.listen({ host: config.host, port: config.port });
 const stopped = untilStopped();

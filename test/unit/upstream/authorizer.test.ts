@@ -59,7 +59,7 @@ describe("client credentials", () => {
     [200, "[]", {}, { code: "UPSTREAM_MALFORMED" }],
     [200, "{}", {}, { code: "UPSTREAM_MALFORMED" }],
   ])("takes %i %j for what it is", async (status, text, headers, expected) => {
-    const authorizer = authorizerOver(async () => ({ status, text, headers: headers as Record<string, string> }));
+    const authorizer = authorizerOver(async () => ({ status, text, headers }));
     await expect(authorizer.headers(signal)).rejects.toMatchObject(expected);
   });
 });
