@@ -1,7 +1,7 @@
 import { asError, type ErrorDetails, UpstreamError } from "../core/errors.ts";
 import { type Json, parseJson, valueAt, valuesAt } from "../core/json.ts";
 import type { Failures } from "../source/define-source.ts";
-import type { WireResponse } from "./transport.ts";
+import type { WireResponse } from "./wire.ts";
 
 /** What an answer means: its body, and the failures that came beside usable data. */
 export interface Classified {

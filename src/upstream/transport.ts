@@ -1,19 +1,14 @@
-import { Agent, request as undiciRequest } from "undici";
+import { Agent, type Dispatcher, request as undiciRequest } from "undici";
 import { UpstreamError } from "../core/errors.ts";
 import type { Client } from "../source/define-source.ts";
 import type { Parameters, RequestBody, UpstreamRequest } from "../source/request.ts";
-
-/** An answer as it came: nothing of it is interpreted yet. */
-export interface WireResponse {
-  readonly status: number;
-  /** Lower-case names; values of repeated headers are joined by commas. */
-  readonly headers: Readonly<Record<string, string>>;
-  readonly text: string;
-}
+import type { WireRequest, WireResponse } from "./wire.ts";
 
 /** Sends requests to one origin over a bounded pool of kept-alive connections. Never follows a redirect, never leaves the origin. */
 export interface Transport {
-  send(request: UpstreamRequest, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<WireResponse>;
+  /** The request as it would be sent, without credentials; throws `UPSTREAM_REJECTED` when it leads to another origin. */
+  prepare(request: UpstreamRequest): WireRequest;
+  send(request: WireRequest, signal: AbortSignal): Promise<WireResponse>;
   close(): Promise<void>;
 }
 
@@ -30,13 +25,23 @@ export function createTransport(baseUrl: string, client: Client): Transport {
   });
   const maxBytes = client.maxResponseBytes ?? MAX_RESPONSE_BYTES;
   return {
-    async send(request, headers, signal) {
-      const body = encodeBody(request.body);
-      const response = await undiciRequest(targetOf(baseUrl, request), {
-        dispatcher: agent,
+    prepare(request) {
+      const { text, headers } = encodeBody(request.body);
+      return {
         method: request.method,
-        headers: { accept: "application/json", ...client.headers, ...body.headers, ...headers },
-        body: body.text ?? null,
+        url: targetOf(baseUrl, request),
+        headers: { accept: "application/json", ...lowerNames(client.headers), ...headers },
+        ...(text !== undefined && { body: text }),
+      };
+    },
+    async send({ method, url, headers, body }, signal) {
+      if (url.origin !== new URL(baseUrl).origin)
+        throw new UpstreamError("UPSTREAM_REJECTED", "the request leads away from the declared host");
+      const response = await undiciRequest(url, {
+        dispatcher: agent,
+        method: method as Dispatcher.HttpMethod,
+        headers,
+        body: body ?? null,
         signal,
       });
       const text = await readBounded(response.body, maxBytes);
@@ -45,6 +50,9 @@ export function createTransport(baseUrl: string, client: Client): Transport {
     close: () => agent.destroy(),
   };
 }
+
+const lowerNames = (headers: Readonly<Record<string, string>> = {}): Record<string, string> =>
+  Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
 
 /** The request's address under the base URL; refuses a path that leads to another origin. */
 function targetOf(baseUrl: string, request: UpstreamRequest): URL {

@@ -3,7 +3,7 @@ import { type Json, numberText, valueAt } from "../core/json.ts";
 import type { Clock, Logger, Random, Secrets } from "../core/ports.ts";
 import type { Source } from "../source/define-source.ts";
 import type { UpstreamRequest } from "../source/request.ts";
-import { type Authorizer, createAuthorizer, type SendForToken } from "./authorizer.ts";
+import { type Authorizer, createAuthorizer, type SendForToken } from "./auth/authorizer.ts";
 import { type BackoffPolicy, ceilingMs, defaultBackoff, delayMs } from "./backoff.ts";
 import { Breaker, type BreakerState, type BreakerTicket } from "./breaker.ts";
 import { Budget, type LimitStatus } from "./budget.ts";
@@ -11,7 +11,8 @@ import { classify } from "./classify.ts";
 import type { CallContext } from "./context.ts";
 import { asFailure, mayRetry, verdictOn } from "./failure.ts";
 import { unlessAborted } from "./unless-aborted.ts";
-import { createTransport, type Transport, type WireResponse } from "./transport.ts";
+import { createTransport, type Transport } from "./transport.ts";
+import type { WireRequest, WireResponse } from "./wire.ts";
 
 /** A source's answer, read and found usable. */
 export interface UpstreamResponse extends WireResponse {
@@ -44,7 +45,7 @@ export interface UpstreamOptions {
 
 /** The credentials that an attempt was made with. */
 interface Used {
-  authorization: string | undefined;
+  credential: string | undefined;
 }
 
 /** The one place that speaks to a source: deadline → budget → breaker → attempt (auth, send, classify, learn) → retry. */
@@ -67,8 +68,8 @@ export class Upstream {
     this.#backoff = options.backoff ?? defaultBackoff;
     this.#budget = new Budget(source.client.limits, { clock: options.clock });
     this.#transport = createTransport(options.baseUrl, source.client);
-    const send: SendForToken = (request, headers, signal) =>
-      this.#transmit(request, headers, { signal, requestId: "token", priority: "live" }, {});
+    const send: SendForToken = (request, signal) =>
+      this.#transmit(request, this.#transport.prepare(request), { signal, requestId: "token", priority: "live" }, {});
     this.#authorizer = createAuthorizer(source.client.auth, { ...options, send });
   }
 
@@ -80,12 +81,12 @@ export class Upstream {
     let hasRenewed = false;
     let last: TributaryError | undefined;
     for (let attempt = 1; ; attempt++) {
-      const used: Used = { authorization: undefined };
+      const used: Used = { credential: undefined };
       try {
         return await this.#attempt(request, context, { attempt, used });
       } catch (thrown) {
         const error = asFailure(thrown, context.signal);
-        if (error.code === "UPSTREAM_AUTH" && !hasRenewed && this.#authorizer.renew(used.authorization)) {
+        if (error.code === "UPSTREAM_AUTH" && !hasRenewed && this.#authorizer.renew(used.credential)) {
           hasRenewed = true;
           continue;
         }
@@ -152,23 +153,23 @@ export class Upstream {
     context: CallContext,
     { used, attempt, waitedMs }: { used: Used; attempt: number; waitedMs: number },
   ): Promise<WireResponse> {
-    const headers = await this.#authorizer.headers(context.signal);
-    used.authorization = headers["authorization"];
+    const authorized = await this.#authorizer.authorize(this.#transport.prepare(request), context.signal);
+    used.credential = authorized.credential;
     context.signal.throwIfAborted();
-    return this.#transmit(request, headers, context, { attempt, waitedMs });
+    return this.#transmit(request, authorized.request, context, { attempt, waitedMs });
   }
 
   /** Sends, counts and logs; the token endpoint is spoken to in the same way. */
   async #transmit(
     request: UpstreamRequest,
-    headers: Readonly<Record<string, string>>,
+    wire: WireRequest,
     context: Pick<CallContext, "signal" | "requestId" | "priority">,
     facts: object,
   ): Promise<WireResponse> {
     const { clock, logger } = this.#options;
     const startedAtMs = clock.nowMs();
     this.#calls++;
-    const response = await this.#transport.send(request, headers, context.signal);
+    const response = await this.#transport.send(wire, context.signal);
     const { priority, requestId } = context;
     const line = { source: this.source.name, operation: request.operation, priority, requestId, status: response.status };
     logger.info({ ...line, ...facts, ms: clock.nowMs() - startedAtMs, bytes: response.text.length }, "upstream call");

@@ -1,26 +1,30 @@
 import * as oauth from "oauth4webapi";
-import { TributaryError, UpstreamError } from "../core/errors.ts";
-import type { Clock, Secrets } from "../core/ports.ts";
-import type { Auth, ClientCredentialsAuth } from "../source/auth.ts";
-import type { UpstreamRequest } from "../source/request.ts";
-import { classify } from "./classify.ts";
-import { asFailure } from "./failure.ts";
-import type { WireResponse } from "./transport.ts";
-import { unlessAborted } from "./unless-aborted.ts";
+import { TributaryError, UpstreamError } from "../../core/errors.ts";
+import type { Clock, Secrets } from "../../core/ports.ts";
+import type { Auth, ClientCredentialsAuth } from "../../source/auth.ts";
+import type { UpstreamRequest } from "../../source/request.ts";
+import { classify } from "../classify.ts";
+import { asFailure } from "../failure.ts";
+import { unlessAborted } from "../unless-aborted.ts";
+import type { WireRequest, WireResponse } from "../wire.ts";
 
 /** Gives a request its credentials. */
 export interface Authorizer {
-  headers(signal: AbortSignal): Promise<Readonly<Record<string, string>>>;
-  /** The credentials that were used were refused; true when there is a point in asking for new ones. */
+  /** The request with credentials. Throws `CONFIG_SECRET_MISSING`, and what asking for a token can bring. */
+  authorize(request: WireRequest, signal: AbortSignal): Promise<Authorized>;
+  /** The credential that was used was refused; true when there is a point in asking for a new one. */
   renew(used: string | undefined): boolean;
 }
 
+/** A request that carries credentials. */
+export interface Authorized {
+  readonly request: WireRequest;
+  /** Stands for the credential, so that its refusal can be told from that of an older one. Never shown. */
+  readonly credential: string;
+}
+
 /** How the token endpoint is reached: as the source itself is, bounded, counted and logged. */
-export type SendForToken = (
-  request: UpstreamRequest,
-  headers: Readonly<Record<string, string>>,
-  signal: AbortSignal,
-) => Promise<WireResponse>;
+export type SendForToken = (request: UpstreamRequest, signal: AbortSignal) => Promise<WireResponse>;
 
 interface AuthorizerParts {
   readonly baseUrl: string;
@@ -45,8 +49,13 @@ export function createAuthorizer(auth: Auth, parts: AuthorizerParts): Authorizer
 }
 
 const fixed = (value: () => string): Authorizer => ({
-  headers: async () => ({ authorization: value() }),
+  authorize: async request => withAuthorization(request, value()),
   renew: () => false,
+});
+
+const withAuthorization = (request: WireRequest, credential: string): Authorized => ({
+  request: { ...request, headers: { ...request.headers, authorization: credential } },
+  credential,
 });
 
 /** A token is renewed this long before it expires, in ms. */
@@ -67,10 +76,10 @@ class ClientCredentials implements Authorizer {
     this.#parts = parts;
   }
 
-  async headers(signal: AbortSignal): Promise<Readonly<Record<string, string>>> {
-    if (this.#token && this.#parts.clock.nowMs() < this.#token.renewAtMs) return { authorization: this.#token.header };
+  async authorize(request: WireRequest, signal: AbortSignal): Promise<Authorized> {
+    if (this.#token && this.#parts.clock.nowMs() < this.#token.renewAtMs) return withAuthorization(request, this.#token.header);
     this.#pending ??= this.#grant().finally(() => (this.#pending = undefined));
-    return { authorization: await unlessAborted(this.#pending, signal) };
+    return withAuthorization(request, await unlessAborted(this.#pending, signal));
   }
 
   /** Forgets the token, unless another request has got a new one since. */
@@ -112,7 +121,7 @@ class ClientCredentials implements Authorizer {
       body: { type: "form", value },
       isSafe: true,
     };
-    const wire = await this.#parts.send(request, {}, signal);
+    const wire = await this.#parts.send(request, signal);
     classify(wire, {}, false, this.#parts.clock.nowMs());
     return new Response(wire.text, { status: wire.status, headers: { "content-type": "application/json" } });
   }

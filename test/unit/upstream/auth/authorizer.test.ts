@@ -1,12 +1,13 @@
 import { describe, expect, it } from "@jest/globals";
-import { ConfigError } from "../../../src/core/errors.ts";
-import { systemClock } from "../../../src/core/ports.ts";
-import { clientCredentials } from "../../../src/source/auth.ts";
-import { createAuthorizer, type SendForToken } from "../../../src/upstream/authorizer.ts";
+import { ConfigError } from "../../../../src/core/errors.ts";
+import { systemClock } from "../../../../src/core/ports.ts";
+import { clientCredentials } from "../../../../src/source/auth.ts";
+import { createAuthorizer, type SendForToken } from "../../../../src/upstream/auth/authorizer.ts";
 
 const auth = clientCredentials({ tokenPath: "/token", clientId: "ID", clientSecret: "SECRET" });
 const granted = { status: 200, headers: {}, text: '{"access_token":"t1","token_type":"bearer","expires_in":1800}' };
 const signal = new AbortController().signal;
+const bare = { method: "GET", url: new URL("http://x.example/base/things"), headers: {} };
 
 function authorizerOver(send: SendForToken, names: Readonly<Record<string, string>> = { ID: "id", SECRET: "secret" }) {
   const read = (name: string) => {
@@ -14,7 +15,11 @@ function authorizerOver(send: SendForToken, names: Readonly<Record<string, strin
     if (value === undefined) throw new ConfigError("CONFIG_SECRET_MISSING", `${name} is not set`);
     return value;
   };
-  return createAuthorizer(auth, { baseUrl: "http://x.example/base", secrets: { read }, clock: systemClock, send });
+  const authorizer = createAuthorizer(auth, { baseUrl: "http://x.example/base", secrets: { read }, clock: systemClock, send });
+  return {
+    renew: authorizer.renew.bind(authorizer),
+    header: async () => (await authorizer.authorize(bare, signal)).request.headers["authorization"],
+  };
 }
 
 describe("client credentials", () => {
@@ -24,9 +29,9 @@ describe("client credentials", () => {
       sent.push([request.path, request.body]);
       return granted;
     });
-    const headers = await Promise.all([authorizer.headers(signal), authorizer.headers(signal)]);
-    expect(headers).toEqual([{ authorization: "Bearer t1" }, { authorization: "Bearer t1" }]);
-    await authorizer.headers(signal);
+    const headers = await Promise.all([authorizer.header(), authorizer.header()]);
+    expect(headers).toEqual(["Bearer t1", "Bearer t1"]);
+    await authorizer.header();
     const value = { grant_type: "client_credentials", client_id: "id", client_secret: "secret" };
     expect(sent).toEqual([["/token", { type: "form", value }]]);
   });
@@ -34,17 +39,17 @@ describe("client credentials", () => {
   it("renews what was refused, but not what somebody else has renewed already", async () => {
     let number = 0;
     const authorizer = authorizerOver(async () => ({ ...granted, text: granted.text.replace("t1", `t${++number}`) }));
-    const { authorization: first } = await authorizer.headers(signal);
+    const first = await authorizer.header();
     expect(authorizer.renew(first)).toBe(true);
-    const { authorization: second } = await authorizer.headers(signal);
+    const second = await authorizer.header();
     authorizer.renew(first);
-    expect(await authorizer.headers(signal)).toEqual({ authorization: second });
+    expect(await authorizer.header()).toEqual(second);
     expect(number).toBe(2);
   });
 
   it("says so when a secret is missing, and sends nothing", async () => {
     const authorizer = authorizerOver(async () => Promise.reject(new Error("sent")), { ID: "id" });
-    await expect(authorizer.headers(signal)).rejects.toMatchObject({ code: "CONFIG_SECRET_MISSING" });
+    await expect(authorizer.header()).rejects.toMatchObject({ code: "CONFIG_SECRET_MISSING" });
   });
 
   it.each([
@@ -60,6 +65,6 @@ describe("client credentials", () => {
     [200, "{}", {}, { code: "UPSTREAM_MALFORMED" }],
   ])("takes %i %j for what it is", async (status, text, headers, expected) => {
     const authorizer = authorizerOver(async () => ({ status, text, headers }));
-    await expect(authorizer.headers(signal)).rejects.toMatchObject(expected);
+    await expect(authorizer.header()).rejects.toMatchObject(expected);
   });
 });
