@@ -6,9 +6,11 @@ export interface BackoffPolicy {
   readonly capMs: number;
   /** Attempts in all, the first included. */
   readonly maxAttempts: number;
+  /** The same for work in bulk, which has time: it outlasts a hiccup of some seconds. */
+  readonly maxBulkAttempts: number;
 }
 
-export const defaultBackoff: BackoffPolicy = { baseMs: 200, capMs: 5_000, maxAttempts: 3 };
+export const defaultBackoff: BackoffPolicy = { baseMs: 200, capMs: 5_000, maxAttempts: 3, maxBulkAttempts: 6 };
 
 /** The longest wait, in ms, before the attempt after the given one (1 is the first). */
 export const ceilingMs = (policy: BackoffPolicy, attempt: number): number =>

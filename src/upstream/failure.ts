@@ -1,3 +1,4 @@
+import type { Priority } from "./context.ts";
 import { asError, TributaryError, UpstreamError } from "../core/errors.ts";
 
 /** Failures that speak of the source's health; a refusal of one request does not. */
@@ -7,6 +8,7 @@ const sickCodes = new Set([
   "UPSTREAM_CONNECTION",
   "UPSTREAM_MALFORMED",
   "UPSTREAM_EMPTY",
+  "UPSTREAM_CONTRACT",
 ]);
 /** Ends that say nothing about the source: the asker left, or gave it too little time. */
 const neutralCodes = new Set(["UPSTREAM_CANCELLED", "UPSTREAM_DEADLINE"]);
@@ -18,9 +20,9 @@ export function verdictOn(error: TributaryError): "sick" | "neutral" | "well" {
   return neutralCodes.has(error.code) || !(error instanceof UpstreamError) ? "neutral" : "well";
 }
 
-/** Whether another attempt makes sense at all, apart from when and how often. */
-export const mayRetry = (error: TributaryError): boolean =>
-  error.retryable && !neutralCodes.has(error.code) && error.code !== "UPSTREAM_BREAKER_OPEN";
+/** Whether another attempt makes sense at all, apart from when and how often. Only work in bulk waits for a breaker. */
+export const mayRetry = (error: TributaryError, priority: Priority): boolean =>
+  error.retryable && !neutralCodes.has(error.code) && (error.code !== "UPSTREAM_BREAKER_OPEN" || priority === "bulk");
 
 /** A thrown value as an error of the taxonomy; the reason of an aborted signal goes before what the abort brought about. */
 export function asFailure(thrown: unknown, signal: AbortSignal): TributaryError {

@@ -5,11 +5,13 @@ import type { Source } from "../source/define-source.ts";
 import type { UpstreamRequest } from "../source/request.ts";
 import { type Authorizer, createAuthorizer, type SendForToken } from "./auth/authorizer.ts";
 import { type BackoffPolicy, ceilingMs, defaultBackoff, delayMs } from "./backoff.ts";
-import { Breaker, type BreakerState, type BreakerTicket } from "./breaker.ts";
+import type { BreakerState, BreakerTicket } from "./breaker.ts";
+import { Breakers, type BreakerStatus } from "./breakers.ts";
 import { Budget, type LimitStatus } from "./budget.ts";
 import { classify } from "./classify.ts";
 import type { CallContext } from "./context.ts";
 import { asFailure, mayRetry, verdictOn } from "./failure.ts";
+import { RetryBudget } from "./retry-budget.ts";
 import { unlessAborted } from "./unless-aborted.ts";
 import { createTransport, type Transport } from "./transport.ts";
 import type { WireRequest, WireResponse } from "./wire.ts";
@@ -25,11 +27,15 @@ export interface UpstreamResponse extends WireResponse {
 
 /** What is known of a source's state, for people and for the graph. */
 export interface SourceStatus {
+  /** The worst of `breakers`. */
   readonly breaker: BreakerState;
+  readonly breakers: readonly BreakerStatus[];
   readonly limits: readonly LimitStatus[];
   readonly pausedUntilMs: number | null;
   readonly calls: number;
   readonly throttled: number;
+  /** Attempts after the first. */
+  readonly retries: number;
   readonly lastSuccessAtMs: number | null;
   readonly lastFailure: { readonly atMs: number; readonly code: string; readonly httpStatus?: number } | null;
 }
@@ -43,6 +49,9 @@ export interface UpstreamOptions {
   readonly backoff?: BackoffPolicy;
 }
 
+/** Throws what is wrong with an answer as a whole. */
+export type Check = (response: UpstreamResponse) => void;
+
 /** The credentials that an attempt was made with. */
 interface Used {
   credential: string | undefined;
@@ -54,11 +63,13 @@ export class Upstream {
   readonly #options: UpstreamOptions;
   readonly #backoff: BackoffPolicy;
   readonly #budget: Budget;
-  readonly #breaker = new Breaker();
+  readonly #breakers = new Breakers();
+  readonly #retryBudget = new RetryBudget();
   readonly #transport: Transport;
   readonly #authorizer: Authorizer;
   #calls = 0;
   #throttled = 0;
+  #retries = 0;
   #lastSuccessAtMs: number | null = null;
   #lastFailure: SourceStatus["lastFailure"] = null;
 
@@ -74,39 +85,48 @@ export class Upstream {
   }
 
   /**
-   * Sends a request until it has a usable answer, attempts or the deadline end, or the failure is permanent. Throws `UpstreamError` with
-   * source, operation, attempts and, where a later try can help, `retryAfterMs`.
+   * Sends a request until it has a usable answer, attempts, retry budget or deadline end, or the failure is permanent. `check` throws what is
+   * wrong with the answer as a whole: a break of its contract counts as a failure of the source. Throws `UpstreamError` with source, operation,
+   * attempts and, where a later try can help, `retryAfterMs`.
    */
-  async send(request: UpstreamRequest, context: CallContext): Promise<UpstreamResponse> {
+  async send(request: UpstreamRequest, context: CallContext, check?: Check): Promise<UpstreamResponse> {
     let hasRenewed = false;
     let last: TributaryError | undefined;
-    for (let attempt = 1; ; attempt++) {
+    this.#retryBudget.countRequest(this.#options.clock.nowMs());
+    for (let attempt = 1; ;) {
       const used: Used = { credential: undefined };
       try {
-        return await this.#attempt(request, context, { attempt, used });
+        return await this.#attempt(request, context, { attempt, used, check });
       } catch (thrown) {
         const error = asFailure(thrown, context.signal);
         if (error.code === "UPSTREAM_AUTH" && !hasRenewed && this.#authorizer.renew(used.credential)) {
           hasRenewed = true;
+          attempt++;
           continue;
         }
-        // A breaker that opened between two attempts is the end of it, not the reason.
-        if (error.code === "UPSTREAM_BREAKER_OPEN") throw this.#explain(last ?? error, request, attempt - 1);
+        const wasRefused = error.code === "UPSTREAM_BREAKER_OPEN";
         const waitMs = this.#waitBeforeRetry(error, request, context, attempt);
-        if (waitMs === undefined) throw this.#explain(error, request, attempt);
-        last = error;
+        // A breaker that opened between two attempts is the end of it, not the reason.
+        if (waitMs === undefined) throw this.#explain((wasRefused && last) || error, request, wasRefused ? attempt - 1 : attempt);
         await this.#options.clock.sleep(waitMs, context.signal);
+        if (wasRefused) continue;
+        last = error;
+        this.#retries++;
+        attempt++;
       }
     }
   }
 
   async status(): Promise<SourceStatus> {
+    const nowMs = this.#options.clock.nowMs();
     return {
-      breaker: this.#breaker.state(this.#options.clock.nowMs()),
+      breaker: this.#breakers.state(nowMs),
+      breakers: this.#breakers.status(nowMs),
       limits: await this.#budget.status(),
       pausedUntilMs: this.#budget.pausedUntilMs(),
       calls: this.#calls,
       throttled: this.#throttled,
+      retries: this.#retries,
       lastSuccessAtMs: this.#lastSuccessAtMs,
       lastFailure: this.#lastFailure,
     };
@@ -119,27 +139,30 @@ export class Upstream {
   async #attempt(
     request: UpstreamRequest,
     context: CallContext,
-    { attempt, used }: { attempt: number; used: Used },
+    { attempt, used, check }: { attempt: number; used: Used; check: Check | undefined },
   ): Promise<UpstreamResponse> {
     const { clock } = this.#options;
-    if (this.#breaker.waitMs(clock.nowMs()) > 0) throw this.#breakerError();
+    const breaker = this.#breakers.of(request.operation);
+    if (breaker.waitMs(clock.nowMs()) > 0) throw this.#breakerError(request);
     const queuedAtMs = clock.nowMs();
     const permit = await this.#budget.acquire(request, context);
     const waitedMs = clock.nowMs() - queuedAtMs;
     let actualCost: number | undefined;
     let ticket: BreakerTicket | undefined;
     try {
-      if (this.#breaker.probe) await unlessAborted(this.#breaker.probe, context.signal);
-      ticket = this.#breaker.tryEnter(clock.nowMs());
-      if (!ticket) throw this.#breakerError();
+      if (breaker.probe) await unlessAborted(breaker.probe, context.signal);
+      ticket = breaker.tryEnter(clock.nowMs());
+      if (!ticket) throw this.#breakerError(request);
       context.onAttempt?.(attempt);
       const response = await this.#exchange(request, context, { attempt, waitedMs, used });
       this.#learn(response);
       const classified = classify(response, this.source.client.failures ?? {}, request.mayBeAbsent === true, clock.nowMs());
       actualCost = this.#actualCost(classified.body);
-      this.#breaker.record(ticket, false, clock.nowMs());
+      const answer = { ...response, ...classified, receivedAtMs: clock.nowMs(), attempts: attempt };
+      check?.(answer);
+      breaker.record(ticket, false, clock.nowMs());
       this.#lastSuccessAtMs = clock.nowMs();
-      return { ...response, ...classified, receivedAtMs: clock.nowMs(), attempts: attempt };
+      return answer;
     } catch (thrown) {
       if (ticket) this.#recordFailure(ticket, asFailure(thrown, context.signal), request, context, attempt);
       throw thrown;
@@ -192,8 +215,8 @@ export class Upstream {
     return Number.isFinite(cost) ? cost : undefined;
   }
 
-  #breakerError(): UpstreamError {
-    const retryAfterMs = this.#breaker.waitMs(this.#options.clock.nowMs());
+  #breakerError(request: UpstreamRequest): UpstreamError {
+    const retryAfterMs = this.#breakers.of(request.operation).waitMs(this.#options.clock.nowMs());
     const { code, httpStatus } = this.#lastFailure ?? {};
     const why = code === undefined ? "" : ` (${code}${httpStatus === undefined ? "" : `, ${httpStatus}`})`;
     return new UpstreamError("UPSTREAM_BREAKER_OPEN", `the source failed repeatedly${why} and rests`, {
@@ -211,8 +234,9 @@ export class Upstream {
     const nowMs = this.#options.clock.nowMs();
     const { httpStatus } = error.details;
     const verdict = verdictOn(error);
-    if (verdict === "neutral") this.#breaker.release(ticket);
-    else this.#breaker.record(ticket, verdict === "sick", nowMs);
+    const breaker = this.#breakers.of(request.operation);
+    if (verdict === "neutral") breaker.release(ticket);
+    else breaker.record(ticket, verdict === "sick", nowMs);
     if (error.code === "UPSTREAM_THROTTLED") {
       this.#throttled++;
       this.#budget.pauseUntil(nowMs + (error.details.retryAfterMs || this.#budget.restAfterRefusalMs(request)));
@@ -227,18 +251,23 @@ export class Upstream {
 
   /** The wait in ms before the next attempt, or undefined when there must be none: then the failure is final for now. */
   #waitBeforeRetry(error: TributaryError, request: UpstreamRequest, context: CallContext, attempt: number): number | undefined {
-    if (!mayRetry(error) || !request.isSafe || context.signal.aborted) return undefined;
-    // Work in bulk has time: a source that is merely busy is waited for until the deadline.
-    const isPatient = context.priority === "bulk" && error.code === "UPSTREAM_THROTTLED";
-    if (attempt >= this.#backoff.maxAttempts && !isPatient) return undefined;
-    const waitMs = Math.max(error.details.retryAfterMs ?? 0, delayMs(this.#backoff, attempt, this.#options.random));
-    return this.#options.clock.nowMs() + waitMs < context.deadlineAtMs ? waitMs : undefined;
+    const { clock, random } = this.#options;
+    const { maxAttempts, maxBulkAttempts } = this.#backoff;
+    const isBulk = context.priority === "bulk";
+    if (!mayRetry(error, context.priority) || !request.isSafe || context.signal.aborted) return undefined;
+    // Work in bulk has time: a source that is merely busy, or left in peace, is waited for until the deadline.
+    const isPatient = isBulk && (error.code === "UPSTREAM_THROTTLED" || error.code === "UPSTREAM_BREAKER_OPEN");
+    if (attempt >= (isBulk ? maxBulkAttempts : maxAttempts) && !isPatient) return undefined;
+    const waitMs = Math.max(error.details.retryAfterMs ?? 0, delayMs(this.#backoff, attempt, random));
+    if (clock.nowMs() + waitMs >= context.deadlineAtMs) return undefined;
+    return isPatient || this.#retryBudget.takeRetry(clock.nowMs()) ? waitMs : undefined;
   }
 
   /** Adds what only this place knows: source, operation, attempts, and when to come back. */
   #explain(error: TributaryError, request: UpstreamRequest, attempts: number): TributaryError {
     if (!(error instanceof UpstreamError)) return error;
-    const comeBackMs = Math.max(this.#breaker.waitMs(this.#options.clock.nowMs()), ceilingMs(this.#backoff, attempts + 1));
+    const restMs = this.#breakers.of(request.operation).waitMs(this.#options.clock.nowMs());
+    const comeBackMs = Math.max(restMs, ceilingMs(this.#backoff, attempts + 1));
     const retryAfterMs = error.retryable ? Math.max(error.details.retryAfterMs ?? 0, comeBackMs) : undefined;
     return new UpstreamError(error.code, `${this.source.title}: ${error.message}`, {
       details: {

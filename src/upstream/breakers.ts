@@ -1,0 +1,44 @@
+import { Breaker, type BreakerPolicy, type BreakerState } from "./breaker.ts";
+
+/** The breaker of one route class. */
+export interface BreakerStatus {
+  readonly operation: string;
+  readonly state: BreakerState;
+  /** When a probe may be made, in ms since the epoch; null unless it is open. */
+  readonly opensAtMs: number | null;
+}
+
+/** A source's breakers, one for each route class: a search that fails does not keep a lookup from being made. */
+export class Breakers {
+  readonly #policy: BreakerPolicy | undefined;
+  readonly #byOperation = new Map<string, Breaker>();
+
+  constructor(policy?: BreakerPolicy) {
+    this.#policy = policy;
+  }
+
+  of(operation: string): Breaker {
+    const known = this.#byOperation.get(operation);
+    if (known) return known;
+    const breaker = new Breaker(this.#policy);
+    this.#byOperation.set(operation, breaker);
+    return breaker;
+  }
+
+  /** The worst state of all. */
+  state(nowMs: number): BreakerState {
+    const states = new Set([...this.#byOperation.values()].map(breaker => breaker.state(nowMs)));
+    if (states.has("OPEN")) return "OPEN";
+    return states.has("HALF_OPEN") ? "HALF_OPEN" : "CLOSED";
+  }
+
+  /** Every route class that was called, by name. */
+  status(nowMs: number): readonly BreakerStatus[] {
+    return [...this.#byOperation]
+      .map(([operation, breaker]) => {
+        const waitMs = breaker.waitMs(nowMs);
+        return { operation, state: breaker.state(nowMs), opensAtMs: waitMs > 0 ? nowMs + waitMs : null };
+      })
+      .sort((a, b) => (a.operation < b.operation ? -1 : 1));
+  }
+}
