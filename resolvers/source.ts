@@ -5,7 +5,9 @@ const instant = (atMs: number | null | undefined): string | null =>
   atMs === null || atMs === undefined ? null : new Date(atMs).toISOString();
 
 const healthOf = ({ status, collections }: SourceNode): string => {
-  if (status.breaker !== "CLOSED") return "DOWN";
+  const shut = status.breakers.filter(({ state }) => state !== "CLOSED").length;
+  if (shut > 0 && shut === status.breakers.length) return "DOWN";
+  if (shut > 0) return "DEGRADED";
   if (collections.some(({ indexProblem }) => indexProblem !== null)) return "DEGRADED";
   if (status.lastFailure && status.lastFailure.atMs >= (status.lastSuccessAtMs ?? 0)) return "DEGRADED";
   return status.lastSuccessAtMs === null ? "UNKNOWN" : "UP";
@@ -17,10 +19,13 @@ export const Source = {
   version: ({ source }: SourceNode) => source.version,
   health: healthOf,
   breaker: ({ status }: SourceNode) => status.breaker,
+  breakers: ({ status }: SourceNode) =>
+    status.breakers.map(({ operation, state, probeAtMs }) => ({ operation, state, probeAt: instant(probeAtMs) })),
   budgets: ({ status }: SourceNode) => status.limits.map(limit => ({ ...limit, used: limit.allowed - limit.left })),
   pausedUntil: ({ status }: SourceNode) => instant(status.pausedUntilMs),
   calls: ({ status }: SourceNode) => status.calls,
   throttled: ({ status }: SourceNode) => status.throttled,
+  retries: ({ status }: SourceNode) => status.retries,
   lastSuccessAt: ({ status }: SourceNode) => instant(status.lastSuccessAtMs),
   lastFailureAt: ({ status }: SourceNode) => instant(status.lastFailure?.atMs),
   lastFailureCode: ({ status }: SourceNode) => status.lastFailure?.code ?? null,

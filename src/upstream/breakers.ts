@@ -5,7 +5,7 @@ export interface BreakerStatus {
   readonly operation: string;
   readonly state: BreakerState;
   /** When a probe may be made, in ms since the epoch; null unless it is open. */
-  readonly opensAtMs: number | null;
+  readonly probeAtMs: number | null;
 }
 
 /** A source's breakers, one for each route class: a search that fails does not keep a lookup from being made. */
@@ -37,7 +37,7 @@ export class Breakers {
     return [...this.#byOperation]
       .map(([operation, breaker]) => {
         const waitMs = breaker.waitMs(nowMs);
-        return { operation, state: breaker.state(nowMs), opensAtMs: waitMs > 0 ? nowMs + waitMs : null };
+        return { operation, state: breaker.state(nowMs), probeAtMs: waitMs > 0 ? nowMs + waitMs : null };
       })
       .sort((a, b) => (a.operation < b.operation ? -1 : 1));
   }

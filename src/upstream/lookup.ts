@@ -64,7 +64,9 @@ async function lookupBatch(
   context: CallContext,
 ): Promise<Found> {
   try {
-    const response = await upstream.send(lookup.request(keys), context);
+    const response = await upstream.send(lookup.request(keys), context, answer => {
+      usableItems(answer, lookup.items, entry);
+    });
     const records = usableItems(response, lookup.items, entry);
     const absent = namelessIn(records, entry, response) ?? absentIn(response, entry);
     const outcomes = new Map<string, Fetched | Error | null>(keys.map(key => [key, absent]));

@@ -24,8 +24,8 @@ describe("Breakers", () => {
     expect(breakers.state(10)).toBe("OPEN");
     expect(breakers.state(500)).toBe("HALF_OPEN");
     expect(breakers.status(10)).toEqual([
-      { operation: "a", state: "OPEN", opensAtMs: 500 },
-      { operation: "b", state: "CLOSED", opensAtMs: null },
+      { operation: "a", state: "OPEN", probeAtMs: 500 },
+      { operation: "b", state: "CLOSED", probeAtMs: null },
     ]);
   });
 });
