@@ -180,10 +180,20 @@ function orderOf(catalog: Catalog, field: string): readonly CatalogEntry[] {
   return order;
 }
 
-const candidatesOf = (catalog: Catalog, customer: CustomerNode, field: string): readonly Candidate[] =>
-  orderOf(catalog, field).flatMap(entry =>
-    customer.members.flatMap(({ collection, key }) => (collection === entry.id ? [{ entry, key }] : [])),
+/** By the list of members, which the index gives out unchanged until it is rebuilt. */
+const candidates = new WeakMap<readonly Member[], Map<string, readonly Candidate[]>>();
+
+function candidatesOf(catalog: Catalog, { members }: CustomerNode, field: string): readonly Candidate[] {
+  const byField = candidates.get(members) ?? new Map<string, readonly Candidate[]>();
+  candidates.set(members, byField);
+  const known = byField.get(field);
+  if (known) return known;
+  const found = orderOf(catalog, field).flatMap(entry =>
+    members.flatMap(({ collection, key }) => (collection === entry.id ? [{ entry, key }] : [])),
   );
+  byField.set(field, found);
+  return found;
+}
 
 function accept(candidate: Candidate, read: Read, field: string): Found | null {
   if (read === null) return null;

@@ -31,7 +31,7 @@ export function beginRequest(gateway: Gateway, options: RequestOptions): Request
   const deadlineAtMs = gateway.clock.nowMs() + options.deadlineMs;
   const timer = setTimeout(() => controller.abort(deadlineError(options.deadlineMs)), options.deadlineMs);
   timer.unref();
-  const cancel = () => controller.abort(new UpstreamError("UPSTREAM_CANCELLED", "the client went away"));
+  const cancel = () => controller.abort(gone);
   options.clientGone?.addEventListener("abort", cancel, { once: true });
   const call: CallContext = { priority: "live", signal: controller.signal, deadlineAtMs, requestId: options.requestId };
   const finish = () => {
@@ -54,6 +54,9 @@ export function beginRequest(gateway: Gateway, options: RequestOptions): Request
     finish,
   };
 }
+
+/** One for all: every request ends by it, and an error's stack costs more than a small query. */
+const gone = new UpstreamError("UPSTREAM_CANCELLED", "the client went away");
 
 const deadlineError = (deadlineMs: number): UpstreamError =>
   new UpstreamError("UPSTREAM_DEADLINE", `no answer within the request's deadline of ${deadlineMs} ms`, {

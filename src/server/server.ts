@@ -92,7 +92,9 @@ async function answer(options: ServerOptions, request: FastifyRequest, reply: Fa
     throw new BadRequest("the answer comes as application/graphql-response+json or application/json", 406);
   const { operations, isBatch } = operationsIn(request, options.engine.limits.maxBatch);
   const clientGone = new AbortController();
-  reply.raw.once("close", () => clientGone.abort());
+  reply.raw.once("close", () => {
+    if (!reply.raw.writableFinished) clientGone.abort();
+  });
   const context = beginRequest(options.gateway, {
     requestId: request.id,
     deadlineMs: deadlineOf(options, request),
