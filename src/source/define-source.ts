@@ -14,11 +14,32 @@ export interface Client {
   readonly learned?: Learned;
   /** Requests in flight at once; 16 unless stated. */
   readonly concurrency?: number;
-  /** In ms; connect 3,000, headers 8,000 and body 8,000 unless stated. */
-  readonly timeouts?: { readonly connectMs?: number; readonly headersMs?: number; readonly bodyMs?: number };
+  readonly timeouts?: Timeouts;
   /** Largest response in bytes after decompression; 16 MiB unless stated. */
   readonly maxResponseBytes?: number;
+  /** Whether HTTP/2 is spoken where the source offers it; true unless stated. */
+  readonly http2?: boolean;
+  /** Redirects of a GET that are followed, at most so many in a row; none unless stated. Not for requests that are signed: the signature is for one address. */
+  readonly redirects?: { readonly max: number };
+  /** Hosts (`name` or `name:port`) beside its own that redirects and downloads may lead to. They never see a credential. */
+  readonly otherHosts?: readonly string[];
+  /** What may be kept of its answers, where its own headers allow it (RFC 9111); false for nothing. Up to 64 MiB unless stated, in memory only. */
+  readonly cache?: false | { readonly maxBytes?: number };
+  /** The header that carries an idempotency key: with it, an unsafe request may be sent again. */
+  readonly idempotency?: { readonly header: string };
   readonly failures?: Failures;
+}
+
+/** In ms; for each attempt. */
+export interface Timeouts {
+  /** Until a connection stands, with TLS; 3,000 unless stated. */
+  readonly connectMs?: number;
+  /** Until the headers have come; 8,000 unless stated. */
+  readonly headersMs?: number;
+  /** Between two pieces of the body; 8,000 unless stated. */
+  readonly bodyMs?: number;
+  /** For everything together, however steadily it drips; 30,000 unless stated. */
+  readonly totalMs?: number;
 }
 
 /** What the provider says about failures beyond the HTTP status. */

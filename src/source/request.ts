@@ -7,8 +7,13 @@ export interface UpstreamRequest {
   readonly path: string;
   readonly query?: Parameters;
   readonly body?: RequestBody;
-  /** Whether sending it twice does no harm; only then is it retried. */
+  /** Whether sending it twice does no harm; only then, or with an idempotency key, is it retried. */
   readonly isSafe: boolean;
+  /**
+   * Makes the source take a second sending for the first: the same for every attempt of one intent, new for every intent, at most 255 characters.
+   * Needs `client.idempotency`.
+   */
+  readonly idempotencyKey?: string;
   /** Whether 404 or 410 says that a record is not there; otherwise they say that the address is wrong. */
   readonly mayBeAbsent?: boolean;
   /** What it takes from a budget that counts points; 1 unless stated. */
@@ -49,3 +54,6 @@ export const graphqlQuery = (
   variables: Readonly<Record<string, unknown>>,
   cost = 1,
 ): UpstreamRequest => ({ operation, method: "POST", path, body: { type: "graphql", document, variables }, isSafe: true, cost });
+
+/** Whether a request may be sent again: it is safe, or carries a key by which its source knows it again. */
+export const isRepeatable = (request: UpstreamRequest): boolean => request.isSafe || request.idempotencyKey !== undefined;

@@ -68,7 +68,9 @@ describe("createTransport", () => {
   ])("gives up on %s that do not come", async (_name, timeouts, begin) => {
     const sender = await over((_request, response) => begin(text => void response.write(text)), { timeouts });
     await expect(sendBy(sender, get("a", "/"), signal())).rejects.toMatchObject({
-      code: expect.stringMatching(/UND_ERR_(HEADERS|BODY)_TIMEOUT/),
+      code: "UPSTREAM_TIMEOUT",
+      details: { reason: "timeout" },
+      cause: { code: expect.stringMatching(/UND_ERR_(HEADERS|BODY)_TIMEOUT/) },
     });
   });
 
