@@ -3,7 +3,7 @@ import { survivorshipOrder } from "../identity/survivorship.ts";
 import { named, quoted } from "../mapping/sql-text.ts";
 import type { Catalog } from "../source/catalog.ts";
 import type { Normalized } from "./normalize.ts";
-import { fieldColumns, planOf, type TablePlan } from "./tables.ts";
+import { fieldColumns, isOwned, planOf, type TablePlan } from "./tables.ts";
 import type { MatchCounts } from "./identify.ts";
 import type { Workbench } from "./workbench.ts";
 
@@ -36,7 +36,7 @@ function survivorSql(catalog: Catalog, field: string): string {
   return `first(${value} ORDER BY ${rank}, position) FILTER (${isAccepted})`;
 }
 
-/** Records that belong to customers, each with the canonical id of its customer; a left outer join: a record whose owner is unknown stays, without. */
+/** Records of one entity; those that belong to customers each with the canonical id of its customer; a left outer join: a record whose owner is unknown stays, without. */
 export const ownedSql = (entity: EntityName, collections: readonly Normalized[]): string =>
   collections.length === 0
     ? emptySql(planOf(entity))
@@ -44,10 +44,16 @@ export const ownedSql = (entity: EntityName, collections: readonly Normalized[])
 
 function ownedRecordsSql(entity: EntityName, { input: { entry }, table }: Normalized): string {
   const fields = fieldColumns(entity).map(({ field, name }) => `record.${named(field)} AS ${named(name)}`);
+  const owner = isOwned(entity)
+    ? {
+        column: "member.customer_id, ",
+        join: `LEFT JOIN member ON member.collection = ${quoted(ownerOf(entry))} AND member.key = record.customer`,
+      }
+    : { column: "", join: "" };
   return `
     SELECT ${quoted(`${entry.id}:`)} || record."key" AS id, ${quoted(entry.source.name)} AS source, ${quoted(entry.name)} AS collection,
-      member.customer_id, ${fields.join(", ")}, record.received_at AS fetched_at, record.raw
-    FROM ${table} AS record LEFT JOIN member ON member.collection = ${quoted(ownerOf(entry))} AND member.key = record.customer`;
+      ${owner.column}${fields.join(", ")}, record.received_at AS fetched_at, record.raw
+    FROM ${table} AS record ${owner.join}`;
 }
 
 const ownerOf = ({ source, collection }: Normalized["input"]["entry"]): string => `${source.name}.${collection.owner ?? ""}`;
@@ -55,8 +61,9 @@ const ownerOf = ({ source, collection }: Normalized["input"]["entry"]): string =
 const emptySql = ({ columns }: TablePlan): string =>
   `SELECT ${columns.map(({ name }) => `NULL::VARCHAR AS ${named(name)}`).join(", ")} WHERE false`;
 
-/** Counts the records of a collection whose owner was found, in the joined table of their entity. */
+/** Counts the records of a collection whose owner was found, in the joined table of their entity; where there is no owner, none is missing. */
 export async function ownersFound(bench: Workbench, table: string, { input: { entry } }: Normalized): Promise<MatchCounts> {
+  if (!isOwned(entry.collection.canonical)) return { matched: 0, unmatched: 0 };
   const [row] = await bench.rows(`
     SELECT count(customer_id) AS matched, count(*) - count(customer_id) AS unmatched FROM ${table}
     WHERE source = ${quoted(entry.source.name)} AND collection = ${quoted(entry.name)}`);

@@ -1,4 +1,4 @@
-import { type EntityName, type FieldKind, fieldsOf } from "../core/canonical.ts";
+import { canonical, type EntityName, type FieldKind, fieldsOf } from "../core/canonical.ts";
 import { named } from "../mapping/sql-text.ts";
 
 /** The table that an entity's rows go to. */
@@ -55,6 +55,9 @@ export function canonicalTextSql({ name, type }: Column): string {
 const text = (name: string): Column => ({ name, type: "VARCHAR" });
 const fetchedAt: Column = { name: "fetched_at", type: "TIMESTAMP" };
 
+/** Whether an entity's records belong to customers. */
+export const isOwned = (entity: EntityName): boolean => "customer" in canonical[entity];
+
 /** The table of an entity: customers have one row for each cluster, the others one for each record. */
 export function planOf(entity: EntityName): TablePlan {
   const name = tableNames[entity];
@@ -63,7 +66,8 @@ export function planOf(entity: EntityName): TablePlan {
     const own = fields.filter(({ field }) => field !== "key");
     return { name, columns: [text("id"), ...own, { name: "source_keys", type: "VARCHAR[]" }, fetchedAt], order: ["id"] };
   }
-  const columns = [text("id"), text("source"), text("collection"), text("customer_id"), ...fields, fetchedAt, text("raw")];
+  const owner = isOwned(entity) ? [text("customer_id")] : [];
+  const columns = [text("id"), text("source"), text("collection"), ...owner, ...fields, fetchedAt, text("raw")];
   return { name, columns, order: ["id"] };
 }
 

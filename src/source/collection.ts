@@ -16,7 +16,7 @@ export interface DayWindow {
 /** A paged read of many records. */
 export interface Listing {
   readonly request: (window: DayWindow) => UpstreamRequest;
-  /** Path of the records in the body; `[*]` goes through an array. */
+  /** Path of the records in the body; `[*]` goes through an array, and alone stands for a body that is one. */
   readonly items: string;
   readonly pages: Pagination;
   readonly order: Order;

@@ -2,6 +2,7 @@ import { canonical } from "../core/canonical.ts";
 import { ConfigError } from "../core/errors.ts";
 import { type Auth, secretNamesOf } from "./auth.ts";
 import type { Collection } from "./collection.ts";
+import type { Failures } from "./failures.ts";
 import type { Learned, Limit } from "./limits.ts";
 
 /** How a source is spoken to, the same for all its collections. */
@@ -40,20 +41,6 @@ export interface Timeouts {
   readonly bodyMs?: number;
   /** For everything together, however steadily it drips; 30,000 unless stated. */
   readonly totalMs?: number;
-}
-
-/** What the provider says about failures beyond the HTTP status. */
-export interface Failures {
-  /** A header whose `true` or `false` decides whether to retry. */
-  readonly retryHint?: string;
-  /** Statuses that are worth a retry beside 408, 425, 429, 500, 502, 503 and 504. */
-  readonly retryStatuses?: readonly number[];
-  /** Path of the errors in a 2xx body that may come beside data. */
-  readonly errors?: string;
-  /** An error that says "too many requests": the value at a path within one of `errors`. */
-  readonly throttled?: { readonly path: string; readonly equals: string };
-  /** An error that merely says that a record does not exist. */
-  readonly absent?: { readonly path: string; readonly equals: string };
 }
 
 export interface SourceSpec {
@@ -104,7 +91,7 @@ function checkCollection(spec: SourceSpec, name: string, collection: Collection)
   if (unknown.length > 0) refuse(place, `${collection.canonical} has no fields ${unknown.join(", ")}`);
   if (collection.list.pages.maxPageSize < 1) refuse(place, "maxPageSize must be at least 1");
   if (collection.canonical === "Customer") checkCustomer(place, collection);
-  else checkOwned(spec, place, collection);
+  else if ("customer" in canonical[collection.canonical]) checkOwned(spec, place, collection);
 }
 
 function checkCustomer(place: string, collection: Collection): void {

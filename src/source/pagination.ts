@@ -1,5 +1,12 @@
 /** How a listing is paged: a closed set of named strategies. They say where things stand; `src/upstream/listing.ts` walks them. */
-export type Pagination = CursorPages | KeysetPages | RelayPages;
+export type Pagination = OnePage | CursorPages | KeysetPages | RelayPages;
+
+/** A listing that comes whole in one answer. */
+export interface OnePage {
+  readonly style: "one";
+  /** There is no page size to ask for. */
+  readonly maxPageSize: number;
+}
 
 interface PageSize {
   /** The parameter that asks for a page size. */
@@ -37,6 +44,7 @@ export interface RelayPages extends PageSize {
   readonly afterParameter: string;
 }
 
+export const onePage = (): OnePage => ({ style: "one", maxPageSize: Number.POSITIVE_INFINITY });
 export const cursorPages = (options: Omit<CursorPages, "style">): CursorPages => ({ style: "cursor", ...options });
 export const keysetPages = (options: Omit<KeysetPages, "style">): KeysetPages => ({ style: "keyset", ...options });
 export const relayPages = (options: Omit<RelayPages, "style">): RelayPages => ({ style: "relay", ...options });

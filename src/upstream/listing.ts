@@ -60,6 +60,7 @@ const mayBeCut = (walk: Walk, records: number): boolean =>
 /** The request for one page: the listing's own, with page size and cursor where the strategy puts them. */
 export function pageRequest(walk: Walk, cursor: string | null): UpstreamRequest {
   const { pages, request } = walk;
+  if (pages.style === "one") return request;
   const size = pageSizeOf(walk);
   const cursorParameter = pages.style === "cursor" ? pages.cursorParameter : pages.afterParameter;
   const added: Parameters = { [pages.sizeParameter]: size, ...(cursor === null ? {} : { [cursorParameter]: cursor }) };
@@ -76,6 +77,8 @@ export function pageRequest(walk: Walk, cursor: string | null): UpstreamRequest 
  */
 export function nextCursor(pages: Pagination, body: Json, records: readonly Json[]): string | null {
   switch (pages.style) {
+    case "one":
+      return null;
     case "cursor":
       if (pages.more === undefined) return cursorOrEnd(body, pages.next);
       return hasMore(body, pages.more) ? promised(valueAt(body, pages.next), pages.next) : null;

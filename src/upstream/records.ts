@@ -2,7 +2,7 @@ import { ContractError } from "../core/errors.ts";
 import { isJsonObject, type Json } from "../core/json.ts";
 
 /**
- * The records at an items path: `[*]` goes through an array that must be there. Null is taken for "nothing here" only where an array holds it,
+ * The records at an items path: `[*]` goes through an array that must be there, and the path `[*]` alone through a body that is one. Null is taken for "nothing here" only where an array holds it,
  * and then in place of a record; everywhere else it is a break of the contract.
  */
 export function itemsAt(body: Json, path: string, place: string): readonly Json[] {
@@ -19,7 +19,8 @@ export function itemsAt(body: Json, path: string, place: string): readonly Json[
 }
 
 function stepInto(item: Json, name: string, isEach: boolean, place: string): readonly Json[] {
-  const next = isJsonObject(item) && Object.hasOwn(item, name) ? item[name] : undefined;
+  const isItself = name === "" && isEach;
+  const next = isItself ? item : isJsonObject(item) && Object.hasOwn(item, name) ? item[name] : undefined;
   if (next === undefined) throw missing(place, name, "is not there");
   if (!isEach) return [next];
   if (!Array.isArray(next)) throw missing(place, name, "is not a list");
@@ -27,4 +28,4 @@ function stepInto(item: Json, name: string, isEach: boolean, place: string): rea
 }
 
 const missing = (place: string, name: string, problem: string): ContractError =>
-  new ContractError("UPSTREAM_CONTRACT", `${place}: ${name} ${problem}; the source changed its shape`);
+  new ContractError("UPSTREAM_CONTRACT", `${place}: ${name || "the body"} ${problem}; the source changed its shape`);

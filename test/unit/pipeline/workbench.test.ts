@@ -58,6 +58,10 @@ describe("records_of", () => {
   const records = async (body: string, path: string) =>
     (await bench.rows(`SELECT unnest(records_of(${quoted(body)}, ${quoted(path)})) AS record`)).map(row => row["record"]);
 
+  it("goes through a body that is itself a list", async () => {
+    expect(await records('[{"id":9007199254740993},{"id":2}]', "[*]")).toEqual(['{"id":9007199254740993}', '{"id":2}']);
+  });
+
   it("goes through lists in lists, in order, past empty and null ones", async () => {
     const body = `{"a": [{"b": {"c": [1, 2]}}, null, {"b": {"c": []}}, {"b": {"c": [3]}}]}`;
     expect(await records(body, "a[*].b.c[*]")).toEqual(["1", "2", "3"]);

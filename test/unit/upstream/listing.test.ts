@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
 import { parseJson } from "../../../src/core/json.ts";
-import { cursorPages, keysetPages, type Pagination, relayPages } from "../../../src/source/pagination.ts";
+import { cursorPages, keysetPages, onePage, type Pagination, relayPages } from "../../../src/source/pagination.ts";
 import { get, graphqlQuery, type UpstreamRequest } from "../../../src/source/request.ts";
 import type { CallContext } from "../../../src/upstream/context.ts";
 import { readPages, type Walk } from "../../../src/upstream/listing.ts";
@@ -202,6 +202,20 @@ describe.each(styleNames.filter(name => name !== "keyset"))("pages by %s", name 
         expect(walked.pages).toBe(length);
       }),
     );
+  });
+});
+
+describe("a listing of one page", () => {
+  it("is read once, as it was declared, to a certain end", async () => {
+    const asked: UpstreamRequest[] = [];
+    const upstream = fakeUpstream(request => {
+      asked.push(request);
+      return rows(["k0", "k1"]);
+    });
+    const request = get("things.all", "/things", { kind: "all" });
+    for await (const page of readPages(upstream, { request, items: "[*]", pages: onePage() }, context))
+      expect(page).toMatchObject({ records: rows(["k0", "k1"]), next: null, isEndCertain: true });
+    expect(asked).toEqual([request]);
   });
 });
 

@@ -95,6 +95,11 @@ describe("itemsAt", () => {
       expect(() => itemsAt(parseJson(body), "rows[*]", "x")).toThrow(expect.objectContaining({ code: "UPSTREAM_CONTRACT" }));
     },
   );
+  it("goes through a body that is itself a list, with or without more below", () => {
+    expect(itemsAt(parseJson('[{"id":1},{"id":2}]'), "[*]", "x")).toEqual([{ id: 1 }, { id: 2 }]);
+    expect(itemsAt(parseJson('[{"rows":[1,2]},{"rows":[]}]'), "[*].rows[*]", "x")).toEqual([1, 2]);
+    expect(() => itemsAt(parseJson('{"rows":[]}'), "[*]", "x")).toThrow("the body is not a list");
+  });
   it("lets null stand for one that is not there inside a list only", () => {
     expect(itemsAt(parseJson('{"a":[null,{"b":[1]},{"b":[2,null]}]}'), "a[*].b[*]", "x")).toEqual([1, 2, null]);
   });
