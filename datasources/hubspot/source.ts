@@ -35,7 +35,12 @@ export default t.defineSource({
     }),
     limits: [t.window({ requests: 190, windowMs: 10_000 })],
     learned: { remaining: "X-HubSpot-RateLimit-Remaining" },
-    failures: { retryStatuses: [423], errors: "errors", absent: { path: "category", equals: "OBJECT_NOT_FOUND" } },
+    failures: {
+      retryStatuses: [423],
+      errors: "errors",
+      absent: { path: "category", equals: "OBJECT_NOT_FOUND" },
+      forms: [{ statuses: [429], body: { path: "policyName", equals: "DAILY" }, means: "quota-spent" }],
+    },
   },
   collections: {
     contacts: t.collection({

@@ -45,7 +45,15 @@ export default t.defineSource({
     headers: { "Stripe-Version": version },
     auth: t.bearer({ secret: "STRIPE_API_KEY" }),
     limits: [t.window({ requests: 100, windowMs: 1000 }), t.window({ requests: 25, windowMs: 1000, per: "operation" })],
-    failures: { retryHint: "Stripe-Should-Retry", retryStatuses: [409] },
+    failures: {
+      retryHint: "Stripe-Should-Retry",
+      retryStatuses: [409],
+      forms: [
+        // A 429 for one object that somebody else is writing, not for the rate.
+        { statuses: [429], body: { path: "error.code", equals: "lock_timeout" }, means: "busy" },
+        { statuses: [400], body: { path: "error.code", equals: "rate_limit" }, means: "throttled" },
+      ],
+    },
   },
   collections: {
     customers: t.collection({

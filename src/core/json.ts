@@ -36,16 +36,43 @@ function sameDecimal(text: string, value: number): boolean {
   return String(value) === text.replace(/\.?0+$/, "");
 }
 
-/** Parses JSON text without losing digits; throws `SyntaxError` as `JSON.parse` does. */
+/** Arrays and objects in one another: far more than any provider's records, far less than what ends a recursion. */
+const MAX_DEPTH = 256;
+
+/**
+ * Parses JSON text without losing digits; throws `SyntaxError` as `JSON.parse` does, and for values nested deeper than 256. Of members with the
+ * same name the last one counts. A member called `__proto__` is one like any other: no prototype is changed.
+ */
 export function parseJson(text: string): Json {
-  return (mayLoseDigits.test(text) ? JSON.parse(text, exact) : JSON.parse(text)) as Json;
+  const value = (mayLoseDigits.test(text) ? parseExactly(text) : JSON.parse(text)) as Json;
+  if (isDeeper(value, MAX_DEPTH)) throw new SyntaxError(tooDeep);
+  return value;
+}
+
+const tooDeep = `JSON nested deeper than ${MAX_DEPTH}`;
+
+function parseExactly(text: string): unknown {
+  try {
+    return JSON.parse(text, exact);
+  } catch (thrown) {
+    throw thrown instanceof RangeError ? new SyntaxError(tooDeep, { cause: thrown }) : thrown;
+  }
+}
+
+/** Walking the value costs about a fourteenth of parsing it; reading the text for brackets costs a half. */
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  if (levels === 0) return true;
+  if (Array.isArray(value)) return value.some(item => isDeeper(item, levels - 1));
+  for (const name in value) if (isDeeper((value as Record<string, unknown>)[name], levels - 1)) return true;
+  return false;
 }
 
 /** Whether a value is a JSON object (not an array, not a number kept as text). */
 export const isJsonObject = (value: unknown): value is { readonly [name: string]: Json } =>
   typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof ExactNumber);
 
-/** The values at a dotted path; `*` after a name (`rows[*].parts[*]`) goes through every element of an array. */
+/** The values at a dotted path; `[*]` after a name (`rows[*].parts[*]`) goes through every element of an array, and alone through a value that is one. */
 export function valuesAt(value: unknown, path: string): unknown[] {
   if (path === "") return [value];
   let found: unknown[] = [value];
@@ -53,7 +80,8 @@ export function valuesAt(value: unknown, path: string): unknown[] {
     const each = step.endsWith("[*]");
     const name = each ? step.slice(0, -3) : step;
     found = found.flatMap(item => {
-      const next = isJsonObject(item) && Object.hasOwn(item, name) ? item[name] : undefined;
+      const isItself = each && name === "";
+      const next = isItself ? item : isJsonObject(item) && Object.hasOwn(item, name) ? item[name] : undefined;
       if (!each) return next === undefined ? [] : [next];
       return Array.isArray(next) ? (next as unknown[]) : [];
     });

@@ -1,7 +1,10 @@
+import { STATUS_CODES } from "node:http";
 import { asError, type ErrorDetails, UpstreamError } from "../core/errors.ts";
-import { type Json, parseJson, valueAt, valuesAt } from "../core/json.ts";
-import type { Failures } from "../source/define-source.ts";
-import type { WireResponse } from "./wire.ts";
+import { type Json, valueAt, valuesAt } from "../core/json.ts";
+import type { FailureForm, FailureMeaning, Failures } from "../source/failures.ts";
+import { contentTypeOf } from "./charset.ts";
+import { isRedirect, redirectHost } from "./redirect.ts";
+import { bodyOf, type WireResponse } from "./wire.ts";
 
 /** What an answer means: its body, and the failures that came beside usable data. */
 export interface Classified {
@@ -10,16 +13,64 @@ export interface Classified {
   readonly problems: readonly UpstreamError[];
 }
 
+type UpstreamCode = ConstructorParameters<typeof UpstreamError>[0];
+
 const transientStatuses = new Set([408, 425, 429, 500, 502, 503, 504]);
 
 /** Reads status *and* body; throws an `UpstreamError` when there is nothing to use. Body texts never get into an error. */
 export function classify(response: WireResponse, failures: Failures, mayBeAbsent: boolean, nowMs: number): Classified {
   const { status } = response;
-  const facts: ErrorDetails = { httpStatus: status };
+  const form = failures.forms?.find(candidate => fits(candidate, response));
+  if (form) throw formError(form.means, response, mayBeAbsent, nowMs);
   if (status < 200 || status >= 300) throw statusError(response, failures, mayBeAbsent, nowMs);
-  if (response.text.trim() === "") throw new UpstreamError("UPSTREAM_EMPTY", `${status} without a body`, { details: facts });
-  const body = readBody(response, facts);
-  return { body, problems: problemsIn(body, failures, facts) };
+  const details: ErrorDetails = { httpStatus: status };
+  if (response.text.trim() === "") throw new UpstreamError("UPSTREAM_EMPTY", `${status} without a body`, { details });
+  if (status === 206)
+    throw new UpstreamError("UPSTREAM_MALFORMED", "206: a part of an answer that was asked for whole", { details });
+  const body = readBody(response, details);
+  return { body, problems: problemsIn(body, failures, details) };
+}
+
+/** Whether an answer has a declared form of failure: all that the form states must hold. */
+function fits({ statuses, header, body }: FailureForm, response: WireResponse): boolean {
+  if (statuses !== undefined && !statuses.includes(response.status)) return false;
+  const value = header && response.headers[header.name.toLowerCase()];
+  if (header && (value === undefined || (header.equals !== undefined && value !== header.equals))) return false;
+  return body === undefined || valuesIn(response, body.path).includes(body.equals);
+}
+
+/** The values at a path of a body, whatever its status; a body that is no JSON has none. A path that starts with `[*].` goes through an array. */
+function valuesIn(response: WireResponse, path: string): unknown[] {
+  const body = jsonOf(response);
+  if (!path.startsWith("[*].")) return valuesAt(body, path);
+  return Array.isArray(body) ? body.flatMap(item => valuesAt(item, path.slice(4))) : [];
+}
+
+function jsonOf(response: WireResponse): Json | undefined {
+  try {
+    return bodyOf(response);
+  } catch {
+    return undefined; // a proxy or a wrong address answers in another form
+  }
+}
+
+const meanings: Readonly<
+  Record<FailureMeaning, { readonly code: UpstreamCode; readonly retryable: boolean; readonly problem: string }>
+> = {
+  throttled: { code: "UPSTREAM_THROTTLED", retryable: true, problem: "is throttling" },
+  "quota-spent": { code: "UPSTREAM_THROTTLED", retryable: true, problem: "says that the quota is spent" },
+  busy: { code: "UPSTREAM_REJECTED", retryable: true, problem: "is busy with the same record" },
+  unavailable: { code: "UPSTREAM_UNAVAILABLE", retryable: true, problem: "is not available" },
+  auth: { code: "UPSTREAM_AUTH", retryable: false, problem: "does not accept the credential" },
+  forbidden: { code: "UPSTREAM_FORBIDDEN", retryable: false, problem: "does not allow this" },
+  rejected: { code: "UPSTREAM_REJECTED", retryable: false, problem: "refuses this request" },
+  absent: { code: "UPSTREAM_NOT_FOUND", retryable: false, problem: "has no such record" },
+};
+
+function formError(means: FailureMeaning, response: WireResponse, mayBeAbsent: boolean, nowMs: number): UpstreamError {
+  const { code, retryable, problem } = meanings[means === "absent" && !mayBeAbsent ? "rejected" : means];
+  const details = { ...factsOf(response, nowMs), ...(means === "quota-spent" && { quotaSpent: true }) };
+  return new UpstreamError(code, `the source ${problem} (${response.status})`, { details, retryable });
 }
 
 function statusError(response: WireResponse, failures: Failures, mayBeAbsent: boolean, nowMs: number): UpstreamError {
@@ -27,39 +78,32 @@ function statusError(response: WireResponse, failures: Failures, mayBeAbsent: bo
   const hint = failures.retryHint === undefined ? undefined : headers[failures.retryHint.toLowerCase()];
   const isTransient = transientStatuses.has(status) || (failures.retryStatuses ?? []).includes(status) || status > 504;
   const retryable = hint === "true" || (hint !== "false" && isTransient);
-  const waitMs = retryAfterMs(headers["retry-after"], nowMs);
   const code = isAbsence(response) && mayBeAbsent ? "UPSTREAM_NOT_FOUND" : codeOf(status);
-  return new UpstreamError(code, `the source answered ${status}`, {
-    details: { httpStatus: status, ...(waitMs === undefined ? {} : { retryAfterMs: waitMs }) },
+  const host = isRedirect(status) ? redirectHost(headers["location"]) : undefined;
+  const where = isRedirect(status) ? `, a redirect${host === undefined ? "" : ` to ${host}`} that is not declared` : "";
+  const name = STATUS_CODES[status] === undefined ? "" : ` ${STATUS_CODES[status]}`;
+  return new UpstreamError(code, `the source answered ${status}${name}${where}`, {
+    details: { ...factsOf(response, nowMs), ...(host !== undefined && { redirectHost: host }) },
     retryable,
   });
 }
 
-function codeOf(
-  status: number,
-):
-  | "UPSTREAM_AUTH"
-  | "UPSTREAM_FORBIDDEN"
-  | "UPSTREAM_THROTTLED"
-  | "UPSTREAM_TIMEOUT"
-  | "UPSTREAM_UNAVAILABLE"
-  | "UPSTREAM_REJECTED" {
+function factsOf({ status, headers }: WireResponse, nowMs: number): ErrorDetails {
+  const waitMs = retryAfterMs(headers["retry-after"], nowMs);
+  return { httpStatus: status, ...(waitMs !== undefined && { retryAfterMs: waitMs }) };
+}
+
+function codeOf(status: number): UpstreamCode {
   if (status === 401) return "UPSTREAM_AUTH";
   if (status === 403) return "UPSTREAM_FORBIDDEN";
   if (status === 429) return "UPSTREAM_THROTTLED";
   if (status === 408 || status === 504) return "UPSTREAM_TIMEOUT";
-  return status >= 500 ? "UPSTREAM_UNAVAILABLE" : "UPSTREAM_REJECTED";
+  return status >= 500 || status === 425 ? "UPSTREAM_UNAVAILABLE" : "UPSTREAM_REJECTED";
 }
 
 /** Whether the provider itself says that a record is not there: a proxy or a wrong address says it in another form than JSON. */
-function isAbsence({ status, text }: WireResponse): boolean {
-  if (status !== 404 && status !== 410) return false;
-  try {
-    return typeof parseJson(text) === "object";
-  } catch {
-    return false; // not the provider's own form
-  }
-}
+const isAbsence = (response: WireResponse): boolean =>
+  (response.status === 404 || response.status === 410) && typeof jsonOf(response) === "object";
 
 /** `Retry-After` in seconds or as an HTTP date, to ms from now; never negative. @see https://www.rfc-editor.org/rfc/rfc9110#field.retry-after */
 export function retryAfterMs(header: string | undefined, nowMs: number): number | undefined {
@@ -71,9 +115,9 @@ export function retryAfterMs(header: string | undefined, nowMs: number): number 
 
 function readBody(response: WireResponse, details: ErrorDetails): Json {
   try {
-    return parseJson(response.text);
+    return bodyOf(response);
   } catch (cause) {
-    const type = response.headers["content-type"]?.split(";")[0] ?? "no content type";
+    const { type = "no content type" } = contentTypeOf(response.headers["content-type"]);
     throw new UpstreamError("UPSTREAM_MALFORMED", `the answer is not JSON (${type}, ${response.text.length} characters)`, {
       details,
       cause: new Error(asError(cause).name),

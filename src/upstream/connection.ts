@@ -37,7 +37,7 @@ export function createConnections(client: Client, { connect = {}, proxy = {} }: 
   const allowH2 = client.http2 ?? true;
   const tls: ConnectOptions = { ...connect, allowH2, timeout: timeouts.connectMs };
   let opened = 0;
-  const connector = buildConnector(tls as buildConnector.BuildOptions);
+  const connector = buildConnector(tls);
   const counting: buildConnector.connector = (target, callback) => {
     opened++;
     connector(target, callback);

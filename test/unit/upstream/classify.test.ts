@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
 import { UpstreamError } from "../../../src/core/errors.ts";
-import type { Failures } from "../../../src/source/define-source.ts";
+import type { Failures } from "../../../src/source/failures.ts";
 import { classify, retryAfterMs } from "../../../src/upstream/classify.ts";
 
 const read = (status: number, text: string, headers: Record<string, string> = {}, failures: Failures = {}) =>
