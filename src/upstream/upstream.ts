@@ -1,16 +1,17 @@
-import { type TributaryError, UpstreamError } from "../core/errors.ts";
+import { asError, type TributaryError, UpstreamError } from "../core/errors.ts";
 import { type Json, numberText, valueAt } from "../core/json.ts";
 import type { Clock, Logger, Random, Secrets } from "../core/ports.ts";
 import type { Source } from "../source/define-source.ts";
-import type { UpstreamRequest } from "../source/request.ts";
+import { isRepeatable, type UpstreamRequest } from "../source/request.ts";
 import { type Authorizer, createAuthorizer, type SendForToken } from "./auth/authorizer.ts";
 import { type BackoffPolicy, ceilingMs, defaultBackoff, delayMs } from "./backoff.ts";
 import type { BreakerState, BreakerTicket } from "./breaker.ts";
 import { Breakers, type BreakerStatus } from "./breakers.ts";
 import { Budget, type LimitStatus } from "./budget.ts";
-import { classify } from "./classify.ts";
+import { type Classified, classify } from "./classify.ts";
 import type { CallContext } from "./context.ts";
 import { asFailure, mayRetry, verdictOn } from "./failure.ts";
+import { HttpCache } from "./http-cache.ts";
 import { RetryBudget } from "./retry-budget.ts";
 import { unlessAborted } from "./unless-aborted.ts";
 import { createTransport, type Transport } from "./transport.ts";
@@ -36,6 +37,8 @@ export interface SourceStatus {
   readonly throttled: number;
   /** Attempts after the first. */
   readonly retries: number;
+  /** Answers that were given again without a request, as the source allows. */
+  readonly cacheHits: number;
   readonly lastSuccessAtMs: number | null;
   readonly lastFailure: { readonly atMs: number; readonly code: string; readonly httpStatus?: number } | null;
 }
@@ -67,9 +70,12 @@ export class Upstream {
   readonly #retryBudget = new RetryBudget();
   readonly #transport: Transport;
   readonly #authorizer: Authorizer;
+  /** Null when the declaration wants nothing kept. */
+  readonly #cache: HttpCache | null;
   #calls = 0;
   #throttled = 0;
   #retries = 0;
+  #cacheHits = 0;
   #lastSuccessAtMs: number | null = null;
   #lastFailure: SourceStatus["lastFailure"] = null;
 
@@ -79,6 +85,8 @@ export class Upstream {
     this.#backoff = options.backoff ?? defaultBackoff;
     this.#budget = new Budget(source.client.limits, { clock: options.clock });
     this.#transport = createTransport(options.baseUrl, source.client);
+    const { cache } = source.client;
+    this.#cache = cache === false ? null : new HttpCache({ clock: options.clock, ...cache });
     const send: SendForToken = (request, signal) =>
       this.#transmit(request, this.#transport.prepare(request), { signal, requestId: "token", priority: "live" }, {});
     this.#authorizer = createAuthorizer(source.client.auth, { ...options, send });
@@ -90,6 +98,8 @@ export class Upstream {
    * attempts and, where a later try can help, `retryAfterMs`.
    */
   async send(request: UpstreamRequest, context: CallContext, check?: Check): Promise<UpstreamResponse> {
+    const kept = this.#keptAnswer(request, check);
+    if (kept) return kept;
     let hasRenewed = false;
     let last: TributaryError | undefined;
     this.#retryBudget.countRequest(this.#options.clock.nowMs());
@@ -117,6 +127,38 @@ export class Upstream {
     }
   }
 
+  /** An earlier answer that the source still vouches for: nothing is sent, nothing taken from the budget. */
+  #keptAnswer(request: UpstreamRequest, check: Check | undefined): UpstreamResponse | undefined {
+    if (this.#cache === null || request.method !== "GET") return undefined;
+    const prepared = this.#transport.prepare(request);
+    const kept = this.#cache.fresh(prepared, this.#scope());
+    if (kept === undefined) return undefined;
+    try {
+      const nowMs = this.#options.clock.nowMs();
+      const receivedAtMs = nowMs - Number(kept.headers["age"] ?? 0) * 1000;
+      const answer = { ...kept, ...this.#classify(request, kept), receivedAtMs, attempts: 0 };
+      check?.(answer);
+      this.#cacheHits++;
+      return answer;
+    } catch (thrown) {
+      this.#cache.forget(prepared, this.#scope());
+      this.#options.logger.warn(
+        { source: this.source.name, operation: request.operation, problem: asError(thrown).message },
+        "a kept answer is of no use",
+      );
+      return undefined;
+    }
+  }
+
+  #classify(request: UpstreamRequest, response: WireResponse): Classified {
+    return classify(response, this.source.client.failures ?? {}, request.mayBeAbsent === true, this.#options.clock.nowMs());
+  }
+
+  /** Stands for whose credentials are used. */
+  #scope(): string {
+    return "";
+  }
+
   async status(): Promise<SourceStatus> {
     const nowMs = this.#options.clock.nowMs();
     return {
@@ -127,6 +169,7 @@ export class Upstream {
       calls: this.#calls,
       throttled: this.#throttled,
       retries: this.#retries,
+      cacheHits: this.#cacheHits,
       lastSuccessAtMs: this.#lastSuccessAtMs,
       lastFailure: this.#lastFailure,
     };
@@ -156,7 +199,7 @@ export class Upstream {
       context.onAttempt?.(attempt);
       const response = await this.#exchange(request, context, { attempt, waitedMs, used });
       this.#learn(response);
-      const classified = classify(response, this.source.client.failures ?? {}, request.mayBeAbsent === true, clock.nowMs());
+      const classified = this.#classify(request, response);
       actualCost = this.#actualCost(classified.body);
       const answer = { ...response, ...classified, receivedAtMs: clock.nowMs(), attempts: attempt };
       check?.(answer);
@@ -176,10 +219,14 @@ export class Upstream {
     context: CallContext,
     { used, attempt, waitedMs }: { used: Used; attempt: number; waitedMs: number },
   ): Promise<WireResponse> {
-    const authorized = await this.#authorizer.authorize(this.#transport.prepare(request), context.signal);
+    const prepared = this.#transport.prepare(request);
+    const scope = this.#scope();
+    const conditional = this.#cache?.conditional(prepared, scope) ?? prepared;
+    const authorized = await this.#authorizer.authorize(conditional, context.signal);
     used.credential = authorized.credential;
     context.signal.throwIfAborted();
-    return this.#transmit(request, authorized.request, context, { attempt, waitedMs });
+    const response = await this.#transmit(request, authorized.request, context, { attempt, waitedMs });
+    return this.#cache?.settle(prepared, scope, response) ?? response;
   }
 
   /** Sends, counts and logs; the token endpoint is spoken to in the same way. */
@@ -254,7 +301,7 @@ export class Upstream {
     const { clock, random } = this.#options;
     const { maxAttempts, maxBulkAttempts } = this.#backoff;
     const isBulk = context.priority === "bulk";
-    if (!mayRetry(error, context.priority) || !request.isSafe || context.signal.aborted) return undefined;
+    if (!mayRetry(error, context.priority) || !isRepeatable(request) || context.signal.aborted) return undefined;
     // Work in bulk has time: a source that is merely busy, or left in peace, is waited for until the deadline.
     const isPatient = isBulk && (error.code === "UPSTREAM_THROTTLED" || error.code === "UPSTREAM_BREAKER_OPEN");
     if (attempt >= (isBulk ? maxBulkAttempts : maxAttempts) && !isPatient) return undefined;

@@ -100,6 +100,12 @@ describe("retries", () => {
     expect(asked).toHaveLength(1);
   });
 
+  it("what must not be sent twice is sent again under a key by which the source knows it", async () => {
+    const crm = await over(inTurn(answering(503), answering(200)), { idempotency: { header: "Idempotency-Key" } });
+    const keyed = { ...t.readByPost("things.create", "/things", {}), isSafe: false, idempotencyKey: "k1" };
+    expect(await crm.send(keyed, context())).toMatchObject({ status: 200, attempts: 2 });
+  });
+
   it("a wait that the source asks for goes before ours, and is not begun when the deadline is nearer", async () => {
     const crm = await over(answering(503, { "retry-after": "30" }));
     const startedAt = Date.now();
@@ -178,6 +184,39 @@ describe("breakers", () => {
       await expect(crm.send(things, context(), check)).rejects.toMatchObject({ code: "UPSTREAM_CONTRACT" });
     expect(asked).toHaveLength(6);
     await expect(crm.send(things, context(), check)).rejects.toMatchObject({ code: "UPSTREAM_BREAKER_OPEN" });
+  });
+});
+
+describe("answers that may be kept", () => {
+  it("are given again without a request while they are fresh", async () => {
+    const crm = await over(answering(200, { "cache-control": "max-age=60" }, '{"a":1}'));
+    await crm.send(things, context());
+    expect(await crm.send(things, context())).toMatchObject({ body: { a: 1 }, attempts: 0 });
+    expect(asked).toHaveLength(1);
+    expect((await crm.status()).cacheHits).toBe(1);
+  });
+
+  it("are asked about by their tag, and not parsed again when they still hold", async () => {
+    const tags: unknown[] = [];
+    const crm = await over((request, response) => {
+      tags.push(request.headers["if-none-match"]);
+      answering(tags.length === 1 ? 200 : 304, { etag: '"v1"' }, tags.length === 1 ? '{"a":1}' : "")(request, response);
+    });
+    const first = await crm.send(things, context());
+    const second = await crm.send(things, context());
+    expect(tags).toEqual([undefined, '"v1"']);
+    expect(second.body).toBe(first.body);
+  });
+
+  it("are forgotten when they are of no use", async () => {
+    const crm = await over(answering(200, { "cache-control": "max-age=60" }));
+    let checks = 0;
+    const check = () => {
+      if (++checks === 2) throw new ContractError("UPSTREAM_CONTRACT", "rows is not there");
+    };
+    await crm.send(things, context(), check);
+    await crm.send(things, context(), check);
+    expect([asked.length, checks]).toEqual([2, 3]);
   });
 });
 
