@@ -36,16 +36,10 @@ function fits({ statuses, header, body }: FailureForm, response: WireResponse): 
   if (statuses !== undefined && !statuses.includes(response.status)) return false;
   const value = header && response.headers[header.name.toLowerCase()];
   if (header && (value === undefined || (header.equals !== undefined && value !== header.equals))) return false;
-  return body === undefined || valuesIn(response, body.path).includes(body.equals);
+  return body === undefined || valuesAt(jsonOf(response), body.path).includes(body.equals);
 }
 
-/** The values at a path of a body, whatever its status; a body that is no JSON has none. A path that starts with `[*].` goes through an array. */
-function valuesIn(response: WireResponse, path: string): unknown[] {
-  const body = jsonOf(response);
-  if (!path.startsWith("[*].")) return valuesAt(body, path);
-  return Array.isArray(body) ? body.flatMap(item => valuesAt(item, path.slice(4))) : [];
-}
-
+/** An answer's body whatever its status; undefined when it is no JSON. */
 function jsonOf(response: WireResponse): Json | undefined {
   try {
     return bodyOf(response);

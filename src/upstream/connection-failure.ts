@@ -27,6 +27,7 @@ const reasons: Readonly<Record<string, ConnectionReason>> = {
   UND_ERR_PRX_TLS: "proxy",
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: "protocol",
   UND_ERR_HEADERS_OVERFLOW: "protocol",
+  HTTPParserError: "protocol",
   EPROTO: "tls",
   DEPTH_ZERO_SELF_SIGNED_CERT: "tls",
   SELF_SIGNED_CERT_IN_CHAIN: "tls",
@@ -63,11 +64,16 @@ const words: Readonly<Record<ConnectionReason, string>> = {
 /** Codes under which an answer of the proxy's, rather than of the source's, comes to light. */
 const proxyCodes = new Set(["UND_ERR_ABORTED", "UND_ERR_INVALID_ARG"]);
 
-/** The platform's code of a failed connection, e.g. `ECONNREFUSED`; the first one of several addresses'. */
-export function codeOfConnection(thrown: unknown): string {
-  const error = asError(thrown);
-  if ("code" in error && typeof error.code === "string") return error.code;
-  return error instanceof AggregateError && error.errors.length > 0 ? codeOfConnection(error.errors[0]) : error.name;
+/** The platform's code of a failure, e.g. `ECONNREFUSED`; the first one of several addresses'. */
+export function platformCode(thrown: unknown): string {
+  const { code, errors, name } = Object(thrown) as {
+    readonly code?: unknown;
+    readonly errors?: unknown;
+    readonly name?: unknown;
+  };
+  if (typeof code === "string") return code;
+  if (Array.isArray(errors) && errors.length > 0) return platformCode(errors[0]);
+  return typeof name === "string" ? name : "Error";
 }
 
 export function reasonOf(code: string, hasProxy = false): ConnectionReason {
@@ -80,11 +86,12 @@ export function reasonOf(code: string, hasProxy = false): ConnectionReason {
  * failed TLS handshake: a certificate that is wrong now is wrong in a second.
  */
 export function connectionFailure(thrown: unknown, hasProxy = false): UpstreamError {
-  const code = codeOfConnection(thrown);
+  const code = platformCode(thrown);
   const reason = reasonOf(code, hasProxy);
   return new UpstreamError(reason === "timeout" ? "UPSTREAM_TIMEOUT" : "UPSTREAM_CONNECTION", `${words[reason]} (${code})`, {
     details: { reason },
-    cause: asError(thrown),
+    // A parser's error carries what it read: that must not get into a log.
+    cause: reason === "protocol" ? new Error(code) : asError(thrown),
     retryable: reason !== "tls",
   });
 }

@@ -1,7 +1,8 @@
 import type { Transform } from "node:stream";
 import { promisify } from "node:util";
 import zlib from "node:zlib";
-import { asError, UpstreamError } from "../core/errors.ts";
+import { UpstreamError } from "../core/errors.ts";
+import { platformCode } from "./connection-failure.ts";
 
 /** What we ask for and can read. */
 export const ACCEPT_ENCODING = "gzip, br, zstd, deflate";
@@ -79,9 +80,8 @@ export async function decompress(bytes: Buffer, contentEncoding: string | undefi
 const maxUnfolded = (sizeBytes: number): number => Math.max(FREE_BYTES, sizeBytes * MAX_RATIO);
 
 function codingError(thrown: unknown, name: string, whenTooLarge: UpstreamError): UpstreamError {
-  const error = asError(thrown);
-  if ("code" in error && error.code === "ERR_BUFFER_TOO_LARGE") return whenTooLarge;
-  return new UpstreamError("UPSTREAM_MALFORMED", `the answer cannot be read as ${name}: it is cut or broken`, { cause: error });
+  if (platformCode(thrown) === "ERR_BUFFER_TOO_LARGE") return whenTooLarge;
+  return new UpstreamError("UPSTREAM_MALFORMED", `the answer cannot be read as ${name}: it is cut or broken`, { cause: thrown });
 }
 
 export const tooLarge = (maxBytes: number): UpstreamError =>
@@ -102,10 +102,8 @@ export function checkUnfolded(receivedBytes: number, unfoldedBytes: number, maxB
   if (unfoldedBytes > maxUnfolded(receivedBytes)) throw tooDense();
 }
 
-/** A failure of a decoder in a stream; anything else is not the decoder's and stays undefined. */
-export function decoderFailure(thrown: unknown): UpstreamError | undefined {
-  const error = asError(thrown);
-  const isDecoders =
-    "code" in error && typeof error.code === "string" && /^(Z_|ERR__ERROR_|ERR_BROTLI|ERR_ZLIB|ERR_ZSTD|ZSTD_)/.test(error.code);
-  return isDecoders ? codingError(error, "what its encoding says", tooLarge(0)) : undefined;
-}
+/** A failure of a decoder in a stream; undefined for anything else. */
+export const decoderFailure = (thrown: unknown): UpstreamError | undefined =>
+  /^(Z_|ERR__ERROR_|ERR_BROTLI|ERR_ZLIB|ERR_ZSTD|ZSTD_)/.test(platformCode(thrown))
+    ? codingError(thrown, "what its headers say", tooLarge(0))
+    : undefined;

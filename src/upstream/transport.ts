@@ -3,7 +3,7 @@ import { TributaryError, UpstreamError } from "../core/errors.ts";
 import type { Client } from "../source/define-source.ts";
 import type { UpstreamRequest } from "../source/request.ts";
 import { type Incoming, linesOf, readText } from "./body.ts";
-import { connectionFailure, reasonOf, codeOfConnection } from "./connection-failure.ts";
+import { connectionFailure, reasonOf, platformCode } from "./connection-failure.ts";
 import { type ConnectionOptions, type Connections, createConnections, defaultTimeouts } from "./connection.ts";
 import { ACCEPT_ENCODING } from "./content-coding.ts";
 import { prepareRequest } from "./prepare.ts";
@@ -172,7 +172,7 @@ class Exchange {
       return await this.#dispatch(request, signal);
     } catch (thrown) {
       const wasKept = openedBefore !== undefined && this.#connections.opened() === openedBefore;
-      const isStale = wasKept && !signal.aborted && reasonOf(codeOfConnection(thrown)) === "reset";
+      const isStale = wasKept && !signal.aborted && reasonOf(platformCode(thrown)) === "reset";
       if (request.method !== "GET" || !isStale) throw thrown;
       return this.#dispatch(request, signal);
     }
