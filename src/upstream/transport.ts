@@ -1,4 +1,4 @@
-import { request as undiciRequest } from "undici";
+import { type Dispatcher, request as undiciRequest } from "undici";
 import { TributaryError, UpstreamError } from "../core/errors.ts";
 import type { Client } from "../source/define-source.ts";
 import type { UpstreamRequest } from "../source/request.ts";
@@ -77,7 +77,7 @@ export function createTransport(baseUrl: string, client: Client, options: Connec
       const bound = boundTime(signal, bounds.totalMs);
       const fail = (thrown: unknown) => failureOf(thrown, bound.signal, connections);
       try {
-        const { status, headers, body } = await exchange.open(request, bound.signal);
+        const { status, headers, body } = await exchange.open(request, bound.signal, connections.lineDispatcher());
         return {
           status,
           headers,
@@ -89,7 +89,7 @@ export function createTransport(baseUrl: string, client: Client, options: Connec
         throw fail(thrown);
       }
     },
-    close: () => connections.dispatcher.destroy(),
+    close: () => connections.close(),
   };
 }
 
@@ -142,12 +142,12 @@ class Exchange {
     this.#connections = connections;
   }
 
-  async open(request: WireRequest, signal: AbortSignal): Promise<Opened> {
+  async open(request: WireRequest, signal: AbortSignal, dispatcher = this.#connections.dispatcher): Promise<Opened> {
     const { redirects, otherHosts = [] } = this.#client;
     let current = request;
     for (let left = redirects?.max ?? 0; ; left--) {
       this.#checkHost(current);
-      const answer = await this.#dispatchAgain(current, signal);
+      const answer = await this.#dispatchAgain(current, signal, dispatcher);
       if (!isRedirect(answer.status) || current.method !== "GET" || redirects === undefined) return answer;
       await answer.body.dump({ limit: 64 * 1024, signal });
       if (left === 0) throw new UpstreamError("UPSTREAM_REJECTED", `the source redirects more than ${redirects.max} times`);
@@ -166,28 +166,26 @@ class Exchange {
    * A kept connection that its other end has just closed fails whatever is sent over it: a GET is then sent once more, at once, since the source has
    * seen nothing of it. Only when no connection was opened meanwhile is it certain that it was a kept one.
    */
-  async #dispatchAgain(request: WireRequest, signal: AbortSignal): Promise<Opened> {
+  async #dispatchAgain(request: WireRequest, signal: AbortSignal, dispatcher: Dispatcher): Promise<Opened> {
     const openedBefore = this.#connections.opened();
     try {
-      return await this.#dispatch(request, signal);
+      return await dispatch(request, signal, dispatcher);
     } catch (thrown) {
       const wasKept = openedBefore !== undefined && this.#connections.opened() === openedBefore;
       const isStale = wasKept && !signal.aborted && reasonOf(platformCode(thrown)) === "reset";
       if (request.method !== "GET" || !isStale) throw thrown;
-      return this.#dispatch(request, signal);
+      return dispatch(request, signal, dispatcher);
     }
   }
+}
 
-  async #dispatch({ method, url, headers, body }: WireRequest, signal: AbortSignal): Promise<Opened> {
-    const answer = await undiciRequest(url, {
-      dispatcher: this.#connections.dispatcher,
-      method,
-      headers,
-      body: body ?? null,
-      signal,
-    });
-    return { status: answer.statusCode, headers: plainHeaders(answer.headers), body: answer.body };
-  }
+async function dispatch(
+  { method, url, headers, body }: WireRequest,
+  signal: AbortSignal,
+  dispatcher: Dispatcher,
+): Promise<Opened> {
+  const answer = await undiciRequest(url, { dispatcher, method, headers, body: body ?? null, signal });
+  return { status: answer.statusCode, headers: plainHeaders(answer.headers), body: answer.body };
 }
 
 function plainHeaders(headers: Readonly<Record<string, string | string[] | undefined>>): Record<string, string> {
