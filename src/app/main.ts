@@ -4,6 +4,7 @@ import { Command } from "commander";
 import { asError, ConfigError, TributaryError } from "../core/errors.ts";
 import { buildCommand } from "./commands/build.ts";
 import { doctor } from "./commands/doctor.ts";
+import { matchCommand } from "./commands/match.ts";
 import { newSource } from "./commands/new-source.ts";
 import { pullCommand } from "./commands/pull.ts";
 import { runSandbox } from "./commands/sandbox.ts";
@@ -53,6 +54,18 @@ program
   .option("--url <url>", "the graph to ask (default http://127.0.0.1:PORT/graphql)")
   .option("--json", "print the result as one JSON object")
   .action(verifyParityCommand);
+program
+  .command("match")
+  .description("find the rows of CSV or Parquet files that are one person or thing; needs no labels and no model")
+  .requiredOption("--input <files...>", "files with a header; a key is a column id, rec_id or record_id, or the row's number")
+  .option("--config <file>", "a model as JSON: key, ignore, fields, blocking, threshold, isEachInputUnique; see docs/matching.md")
+  .option("--output <file>", "where source, key and cluster go: .csv or .parquet", "clusters.csv")
+  .option(
+    "--truth <column>",
+    "a column that says which rows are one: precision, recall and F1 are printed, the column is not used",
+  )
+  .option("--json", "print the report as one JSON object")
+  .action(matchCommand);
 program
   .command("new")
   .description("make something new")

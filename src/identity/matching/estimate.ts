@@ -1,0 +1,209 @@
+import { type BlockingRule } from "./candidates.ts";
+import { levelCount, levelNames, levelSql } from "./comparison.ts";
+import type { Engine } from "./engine.ts";
+import type { Field } from "./model.ts";
+
+/** How often pairs reach each level of a field, best first: `m` among pairs of one entity, `u` among pairs of two. Shares from 0 to 1. */
+export interface FieldEstimate {
+  readonly field: Field;
+  readonly m: readonly number[];
+  readonly u: readonly number[];
+}
+
+/** A pattern of levels over all fields, -1 for no value on either side, and how many pairs show it. */
+interface Pattern {
+  readonly levels: readonly number[];
+  readonly pairs: number;
+}
+
+/** Makes the table `gamma`: every pair with the level that it reaches in each field. */
+export async function compareAll(engine: Engine, fields: readonly Field[], pairTable: string, into: string): Promise<void> {
+  const levels = fields.map((field, index) => `${levelSql(field)} AS g${index}`);
+  await engine.run(`
+    CREATE OR REPLACE TABLE ${into} AS SELECT a, b, ${levels.join(", ")}
+    FROM ${pairTable} JOIN record AS l ON l.n = a JOIN record AS r ON r.n = b`);
+}
+
+async function patternsOf(engine: Engine, table: string, fields: number, where = "TRUE"): Promise<Pattern[]> {
+  const names = Array.from({ length: fields }, (_, index) => `g${index}`);
+  const rows = await engine.rows(
+    `SELECT ${names.join(", ")}, count(*) AS pairs FROM ${table} WHERE ${where} GROUP BY ${names.join(", ")}`,
+  );
+  return rows.map(row => ({ levels: names.map(name => Number(row[name] ?? -1)), pairs: Number(row["pairs"]) }));
+}
+
+/** Records whose pairs, all with all, stand for pairs of two entities. */
+const SAMPLE = 1_200;
+
+/**
+ * How often two records that are not one entity agree by chance: "equal" exactly, from how often each value occurs; the rest from all pairs
+ * of a sample that is drawn by hash, so that it is the same every time.
+ */
+export async function estimateChance(engine: Engine, fields: readonly Field[]): Promise<number[][]> {
+  await engine.run(`
+    CREATE OR REPLACE TABLE sampled AS
+    SELECT l.n AS a, r.n AS b FROM (SELECT n FROM record ORDER BY hash(source, key), n LIMIT ${SAMPLE}) AS l
+    CROSS JOIN (SELECT n FROM record ORDER BY hash(source, key), n LIMIT ${SAMPLE}) AS r WHERE l.n < r.n`);
+  await compareAll(engine, fields, "sampled", "sampled_gamma");
+  const patterns = await patternsOf(engine, "sampled_gamma", fields.length);
+  const chances = [];
+  for (const [index, field] of fields.entries()) {
+    const [row] = await engine.rows(
+      `SELECT coalesce(avg(share_${index}), 0) AS equal FROM record WHERE share_${index} IS NOT NULL`,
+    );
+    chances.push(withEqual(countLevels(patterns, index, levelCount(field)), Number(row?.["equal"])));
+  }
+  return chances;
+}
+
+function countLevels(patterns: readonly Pattern[], index: number, count: number): number[] {
+  const levels = Array.from({ length: count }, () => 0.5);
+  for (const pattern of patterns) {
+    const level = pattern.levels[index] ?? -1;
+    if (level >= 0) levels[level]! += pattern.pairs;
+  }
+  return shares(levels);
+}
+
+const LEAST = 1e-7;
+
+function withEqual(levels: readonly number[], equal: number): number[] {
+  const [, ...others] = levels;
+  const chance = Math.min(0.999, Math.max(equal, LEAST));
+  const rest = shares(others);
+  return [chance, ...rest.map(share => Math.max(LEAST, share * (1 - chance)))];
+}
+
+function shares(amounts: readonly number[]): number[] {
+  const sum = amounts.reduce((a, b) => a + b, 0);
+  return amounts.map(amount => amount / sum);
+}
+
+/** A level's share among pairs of one entity before anything is known. */
+function firstGuess(count: number): number[] {
+  const rest = Array.from({ length: count - 1 }, (_, level) => 1 / 3 ** level);
+  return [0.8, ...shares(rest).map(share => share * 0.2)];
+}
+
+const MAX_ROUNDS = 200;
+const SETTLED = 1e-6;
+/** Pairs' worth of first guess that every estimate starts from, so that a level that was never seen is not impossible. */
+const PRIOR_PAIRS = 2;
+
+interface Trained {
+  readonly m: readonly (readonly number[])[];
+  readonly matches: number;
+}
+
+/**
+ * Expectation–maximisation over the patterns of one block: which share of its pairs is one entity, and how such pairs agree. How the others agree is
+ * learnt along with it, from chance agreement on: who shares a name more often shares a country, too, and must not pass for one entity by that.
+ * @see https://doi.org/10.1080/01621459.1969.10501049
+ */
+function maximise(patterns: readonly Pattern[], chances: readonly (readonly number[])[], trained: readonly boolean[]): Trained {
+  let m = chances.map(levels => firstGuess(levels.length));
+  let u = chances;
+  let share = 0.2;
+  const total = patterns.reduce((sum, { pairs }) => sum + pairs, 0);
+  let matches = 0;
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    const alike = chances.map(levels => firstGuess(levels.length).map(guess => guess * PRIOR_PAIRS));
+    const apart = chances.map(levels => levels.map(chance => chance * PRIOR_PAIRS));
+    matches = 0;
+    for (const { levels, pairs } of patterns) {
+      let odds = share / (1 - share);
+      for (const [index, level] of levels.entries())
+        if (trained[index] && level >= 0) odds *= m[index]![level]! / u[index]![level]!;
+      const expected = (pairs * odds) / (1 + odds);
+      matches += expected;
+      for (const [index, level] of levels.entries()) {
+        if (level < 0) continue;
+        alike[index]![level]! += expected;
+        apart[index]![level]! += pairs - expected;
+      }
+    }
+    const next = alike.map(shares);
+    const nextShare = Math.min(0.999, Math.max(1e-6, matches / total));
+    const moved = Math.max(
+      Math.abs(nextShare - share),
+      ...next.flatMap((levels, at) => levels.map((value, level) => Math.abs(value - m[at]![level]!))),
+    );
+    [m, u, share] = [next, apart.map(shares), nextShare];
+    if (moved < SETTLED) break;
+  }
+  return { m, matches };
+}
+
+/** How pairs of one entity agree: learnt from the pairs of each blocking rule on the fields that the rule leaves open. */
+export async function estimateMatches(
+  engine: Engine,
+  fields: readonly Field[],
+  chances: readonly (readonly number[])[],
+  rules: readonly BlockingRule[],
+): Promise<FieldEstimate[]> {
+  const sums = fields.map(field => Array.from({ length: levelCount(field) }, () => 0));
+  const weights = fields.map(() => 0);
+  for (const { columns } of rules) {
+    if (columns.length === 0) continue;
+    const held = fields.map(({ column }) => columns.includes(column));
+    const where = held.flatMap((isHeld, index) => (isHeld ? [`g${index} = 0`] : [])).join(" AND ");
+    const patterns = await patternsOf(engine, "gamma", fields.length, where);
+    if (patterns.length === 0) continue;
+    const { m, matches } = maximise(
+      patterns,
+      chances,
+      held.map(isHeld => !isHeld),
+    );
+    for (const [index, isHeld] of held.entries()) {
+      if (isHeld) continue;
+      weights[index]! += matches;
+      for (const [level, value] of m[index]!.entries()) sums[index]![level]! += value * matches;
+    }
+  }
+  return fields.map((field, index) => ({
+    field,
+    m: weights[index]! > 0 ? sums[index]!.map(sum => sum / weights[index]!) : firstGuess(levelCount(field)),
+    u: chances[index]!,
+  }));
+}
+
+/** The prior log-odds (base 2) that two records of all are one entity: such that the expected number of matches agrees with itself. */
+export async function estimatePrior(engine: Engine, estimates: readonly FieldEstimate[], records: number): Promise<number> {
+  const patterns = await patternsOf(engine, "gamma", estimates.length);
+  const total = (records * (records - 1)) / 2;
+  let share = Math.min(0.5, records / total / 4);
+  for (let round = 0; round < 50; round++) {
+    let matches = 0;
+    for (const { levels, pairs } of patterns) {
+      const odds = (share / (1 - share)) * 2 ** weightOf(estimates, levels);
+      matches += (pairs * odds) / (1 + odds);
+    }
+    share = Math.min(0.5, Math.max(1 / total / 10, matches / total));
+  }
+  return Math.log2(share / (1 - share));
+}
+
+/** The weight of a level, log2(m/u): how much it speaks for one entity. */
+export const levelWeight = ({ m, u }: FieldEstimate, level: number): number => Math.log2(m[level]! / u[level]!);
+
+const weightOf = (estimates: readonly FieldEstimate[], levels: readonly number[]): number =>
+  levels.reduce((sum, level, index) => (level < 0 ? sum : sum + levelWeight(estimates[index]!, level)), 0);
+
+/** Makes the table `scored` (a, b, weight) out of a table of levels: prior and level weights, "equal" by how rare the value is. */
+export async function score(
+  engine: Engine,
+  estimates: readonly FieldEstimate[],
+  prior: number,
+  from: string,
+  into: string,
+): Promise<void> {
+  const terms = estimates.map((estimate, index) => {
+    const weights = levelNames(estimate.field).map((_, level) => `WHEN ${level} THEN ${levelWeight(estimate, level)}`);
+    const [equal = 1] = estimate.u;
+    const rare = `log2(${equal} / greatest(l.share_${index}, ${equal / 1000}))`;
+    return `coalesce(CASE g${index} ${weights.join(" ")} END, 0) + CASE g${index} WHEN 0 THEN ${rare} ELSE 0 END`;
+  });
+  await engine.run(`
+    CREATE OR REPLACE TABLE ${into} AS SELECT a, b, (${prior} + ${terms.join(" + ")})::DOUBLE AS weight
+    FROM ${from} JOIN record AS l ON l.n = a`);
+}

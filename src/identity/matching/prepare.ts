@@ -1,0 +1,52 @@
+import { named, quoted } from "../../mapping/sql-text.ts";
+import { normalSql } from "./comparison.ts";
+import type { Engine } from "./engine.ts";
+import type { Field } from "./model.ts";
+
+/**
+ * Makes the table `record` out of `input` (source, key, and columns as text): `n` from 0 without gaps in the order of source and key, the fields in
+ * the form in which they are compared, and for each field as `share_<i>` the share of the filled records that have the same value.
+ */
+export async function prepareRecords(engine: Engine, fields: readonly Field[]): Promise<number> {
+  const columns = fields.map(({ column, kind }) => `${normalSql(kind, named(column))} AS ${named(column)}`);
+  await engine.run(`
+    CREATE OR REPLACE TABLE normal AS
+    SELECT (row_number() OVER (ORDER BY source, key) - 1)::INTEGER AS n, source, key, ${columns.join(", ")} FROM input`);
+  const shares = fields.map((_, index) => `share_${index}.share AS share_${index}`);
+  const joins = fields.map(({ column }, index) => {
+    const value = named(column);
+    return `LEFT JOIN (SELECT ${value} AS value, (count(*) / sum(count(*)) OVER ())::FLOAT AS share FROM normal WHERE ${value} IS NOT NULL GROUP BY value)
+      AS share_${index} ON share_${index}.value = normal.${value}`;
+  });
+  await engine.run(
+    `CREATE OR REPLACE TABLE record AS SELECT normal.*, ${shares.join(", ")} FROM normal ${joins.join(" ")} ORDER BY n`,
+  );
+  await engine.run("DROP TABLE normal");
+  const [row] = await engine.rows("SELECT count(*) AS records FROM record");
+  return Number(row?.["records"]);
+}
+
+/** Puts one file into `input`; the first that is there creates it. CSV is read as text, without guessing types. */
+export async function loadFile(
+  engine: Engine,
+  file: string,
+  source: string,
+  keyColumn: string | undefined,
+): Promise<readonly string[]> {
+  const reader = /\.parquet$/i.test(file)
+    ? `read_parquet(${quoted(file)})`
+    : `read_csv(${quoted(file)}, all_varchar = true, header = true)`;
+  const described = await engine.rows(`DESCRIBE SELECT * FROM ${reader}`);
+  const columns = described.map(row => String(row["column_name"]));
+  const key = keyColumn ?? columns.find(column => /^(id|rec_id|record_id|unique_id)$/i.test(column.trim()));
+  const keySql = key === undefined ? "(row_number() OVER ())::VARCHAR" : `${named(key)}::VARCHAR`;
+  const kept = columns.filter(column => column !== key);
+  const texts = kept.map(column => `${named(column)}::VARCHAR AS ${named(column.trim())}`);
+  await engine.run(
+    `CREATE TEMP TABLE loaded AS SELECT ${quoted(source)} AS source, trim(${keySql}) AS key, ${texts.join(", ")} FROM ${reader}`,
+  );
+  await engine.run("CREATE TABLE IF NOT EXISTS input AS SELECT * FROM loaded LIMIT 0");
+  await engine.run("INSERT INTO input BY NAME SELECT * FROM loaded");
+  await engine.run("DROP TABLE loaded");
+  return kept.map(column => column.trim());
+}
