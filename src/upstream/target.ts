@@ -12,14 +12,13 @@ export function targetOf(baseUrl: string, request: UpstreamRequest): URL {
 }
 
 /**
- * Path and query, relative to the base URL, of an address that a source gave: absolute, or relative to the base URL's host. Undefined when it leads
- * to another host, out of the base URL's path, or carries credentials: then it must not be followed.
+ * Path and query, relative to the base URL, of an address that a source gave: absolute, or relative to the request that it answered, whose path
+ * under the base URL is `requestPath`. Undefined when it leads to another host, out of the base URL's path, or carries credentials: then it must
+ * not be followed. @see https://www.rfc-editor.org/rfc/rfc3986#section-5
  */
-export function underBase(baseUrl: string, href: string): string | undefined {
+export function underBase(baseUrl: string, href: string, requestPath = "/"): string | undefined {
   const base = new URL(baseUrl);
-  const folder = new URL(base);
-  folder.pathname = folderOf(base);
-  const target = URL.parse(href, folder.href);
+  const target = URL.parse(href, base.href.replace(/\/$/, "") + requestPath);
   if (target === null || target.username !== "" || target.password !== "" || climbs(href) || !isUnder(base, target))
     return undefined;
   return `/${target.pathname.slice(folderOf(base).length)}${target.search}`;

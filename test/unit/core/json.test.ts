@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
-import { ExactNumber, parseJson, valueAt, valuesAt } from "../../../src/core/json.ts";
+import { ExactNumber, type Json, numberText, parseJson, valueAt, valuesAt } from "../../../src/core/json.ts";
 
 describe("parseJson", () => {
   it("keeps every digit of integers beyond 2^53", () => {
@@ -32,6 +32,43 @@ describe("parseJson", () => {
         ).toBe(JSON.stringify(plain));
       }),
     );
+  });
+
+  it("keeps every digit of any decimal", () => {
+    const digits = fc.stringMatching(/^[0-9]{1,25}$/);
+    const decimal = fc.tuple(
+      fc.constantFrom("", "-"),
+      digits.map(text => text.replace(/^0+(?=\d)/, "")),
+      digits,
+    );
+    fc.assert(
+      fc.property(decimal, ([sign, whole, fraction]) => {
+        const text = `${sign}${whole}.${fraction}`;
+        const [kept] = parseJson(`[${text}]`) as readonly [Json];
+        const plain = (number: string) => (/^-?0\.?0*$/.test(number) ? "0" : number.replace(/\.?0+$/, ""));
+        const shown = typeof kept === "number" ? String(kept) : numberText(kept);
+        if (!/e/.test(shown ?? "")) expect(plain(shown?.includes(".") ? shown : `${shown}.0`)).toBe(plain(text));
+        else expect(Number(shown)).toBe(Number(text));
+      }),
+    );
+  });
+
+  it("refuses values that nest deeper than 256, with and without long numbers among them", () => {
+    const nested = (depth: number, core = "1") => `${'[{"a":'.repeat(depth / 2)}${core}${"}]".repeat(depth / 2)}`;
+    expect(parseJson(nested(256))).toBeDefined();
+    for (const text of [nested(258), nested(200_000), nested(200_000, "12345678901234567890")])
+      expect(() => parseJson(text)).toThrow(SyntaxError);
+  });
+
+  it("takes the last of members with one name, and __proto__ for a name like any other", () => {
+    for (const long of ["1", "12345678901234567890"]) {
+      const value = parseJson(`{"a":1,"a":2,"__proto__":{"b":${long}},"constructor":3}`) as Record<string, Json>;
+      expect(value["a"]).toBe(2);
+      expect(Object.getPrototypeOf(value)).toBe(Object.getPrototypeOf({ ...value }));
+      expect(Object.keys(value)).toEqual(["a", "__proto__", "constructor"]);
+      expect(valueAt(value, "b")).toBeUndefined();
+      expect(valuesAt({}, "constructor.name")).toEqual([]);
+    }
   });
 
   it("leaves strings of digits alone", () => {

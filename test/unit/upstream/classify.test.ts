@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
 import { UpstreamError } from "../../../src/core/errors.ts";
-import type { Failures } from "../../../src/source/failures.ts";
+import type { FailureForm, Failures } from "../../../src/source/failures.ts";
 import { classify, retryAfterMs } from "../../../src/upstream/classify.ts";
 
 const read = (status: number, text: string, headers: Record<string, string> = {}, failures: Failures = {}) =>
@@ -103,5 +103,81 @@ describe("retryAfterMs", () => {
 
   it("never goes below zero for a date in the past", () => {
     expect(retryAfterMs(new Date(1_000).toUTCString(), 60_000)).toBe(0);
+  });
+
+  it("knows a failure by the form that its source declares, whatever the status", () => {
+    const forms = {
+      github: [
+        { statuses: [403], header: { name: "X-RateLimit-Remaining", equals: "0" }, means: "throttled" },
+        { statuses: [403], header: { name: "Retry-After" }, means: "throttled" },
+        { statuses: [200], body: { path: "errors[*].type", equals: "RATE_LIMITED" }, means: "throttled" },
+      ],
+      salesforce: [{ statuses: [403], body: { path: "[*].errorCode", equals: "REQUEST_LIMIT_EXCEEDED" }, means: "quota-spent" }],
+      shopify: [{ body: { path: "errors[*].extensions.code", equals: "THROTTLED" }, means: "throttled" }],
+      hubspot: [{ statuses: [429], body: { path: "policyName", equals: "DAILY" }, means: "quota-spent" }],
+      stripe: [
+        { statuses: [429], body: { path: "error.code", equals: "lock_timeout" }, means: "busy" },
+        { statuses: [400], body: { path: "error.code", equals: "rate_limit" }, means: "throttled" },
+      ],
+      slack: [{ statuses: [200], body: { path: "error", equals: "invalid_auth" }, means: "auth" }],
+    } satisfies Record<string, readonly FailureForm[]>;
+    const say = (source: keyof typeof forms, status: number, text: string, headers: Record<string, string> = {}) =>
+      failureOf(status, text, headers, { forms: forms[source] });
+    const throttled = { code: "UPSTREAM_THROTTLED", retryable: true };
+    expect(say("github", 403, "{}", { "x-ratelimit-remaining": "0" })).toMatchObject(throttled);
+    expect(say("github", 403, "{}", { "retry-after": "7" })).toMatchObject({ ...throttled, details: { retryAfterMs: 7_000 } });
+    expect(say("github", 403, "{}", { "x-ratelimit-remaining": "9" })).toMatchObject({
+      code: "UPSTREAM_FORBIDDEN",
+      retryable: false,
+    });
+    expect(say("github", 200, '{"errors":[{"type":"RATE_LIMITED"}]}')).toMatchObject(throttled);
+    expect(say("salesforce", 403, '[{"errorCode":"REQUEST_LIMIT_EXCEEDED"}]')).toMatchObject({
+      ...throttled,
+      details: { quotaSpent: true },
+    });
+    expect(say("salesforce", 403, '[{"errorCode":"INSUFFICIENT_ACCESS"}]')).toMatchObject({ code: "UPSTREAM_FORBIDDEN" });
+    expect(say("shopify", 200, '{"errors":[{"extensions":{"code":"THROTTLED"}}]}')).toMatchObject(throttled);
+    expect(say("hubspot", 429, '{"policyName":"DAILY"}')).toMatchObject({ ...throttled, details: { quotaSpent: true } });
+    expect(say("hubspot", 429, '{"policyName":"TEN_SECONDLY_ROLLING"}').details).not.toHaveProperty("quotaSpent");
+    expect(say("stripe", 429, '{"error":{"code":"lock_timeout"}}')).toMatchObject({ code: "UPSTREAM_REJECTED", retryable: true });
+    expect(say("stripe", 400, '{"error":{"code":"rate_limit"}}')).toMatchObject(throttled);
+    expect(say("stripe", 429, "Too many requests")).toMatchObject(throttled);
+    expect(say("slack", 200, '{"ok":false,"error":"invalid_auth"}')).toMatchObject({ code: "UPSTREAM_AUTH" });
+  });
+
+  it("takes a declared form of absence for one only where a record was asked for", () => {
+    const forms: readonly FailureForm[] = [{ statuses: [400], body: { path: "code", equals: "missing" }, means: "absent" }];
+    const codeOf = (mayBeAbsent: boolean) => {
+      try {
+        return classify({ status: 400, text: '{"code":"missing"}', headers: {} }, { forms }, mayBeAbsent, 0);
+      } catch (error) {
+        return (error as UpstreamError).code;
+      }
+    };
+    expect([codeOf(true), codeOf(false)]).toEqual(["UPSTREAM_NOT_FOUND", "UPSTREAM_REJECTED"]);
+  });
+
+  it("takes JSON under any name, and names the type of what is none", () => {
+    expect(read(200, '{"a":1}', { "content-type": "text/plain" }).body).toEqual({ a: 1 });
+    expect(failureOf(200, "<html>secret</html>", { "content-type": "Text/HTML; charset=utf-8" }).message).toContain("text/html");
+  });
+
+  it("reads 207 like 200, and does not take a part for the whole", () => {
+    expect(read(207, '{"results":[]}').body).toEqual({ results: [] });
+    expect(failureOf(206, '{"results":[]}').code).toBe("UPSTREAM_MALFORMED");
+  });
+
+  it("says where an undeclared redirect points, without its path and query", () => {
+    const error = failureOf(307, "", { location: "https://login.example/in?token=secret" });
+    expect(error).toMatchObject({ code: "UPSTREAM_REJECTED", retryable: false, details: { redirectHost: "login.example" } });
+    expect(error.message).toBe("the source answered 307 Temporary Redirect, a redirect to login.example that is not declared");
+    expect(failureOf(302, "", { location: "/in?token=secret" }).message).not.toContain("secret");
+  });
+
+  it("refuses what nests without end, and is not led to a prototype", () => {
+    expect(failureOf(200, `{"data":${"[".repeat(100_000)}${"]".repeat(100_000)}}`).code).toBe("UPSTREAM_MALFORMED");
+    const text = '{"__proto__":{"errors":[{"code":"X"}]},"constructor":{"prototype":{"errors":1}}}';
+    expect(read(200, text, {}, { errors: "errors" }).problems).toEqual([]);
+    expect(({} as { errors?: unknown }).errors).toBeUndefined();
   });
 });
