@@ -3,6 +3,7 @@ import { ConfigError } from "../core/errors.ts";
 import type { Secrets } from "../core/ports.ts";
 import { defaultLimits, type QueryLimits } from "../gateway/limits/limits.ts";
 import { baseUrlVariable, type Source } from "../source/define-source.ts";
+import type { ProxySettings } from "../upstream/connection.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -43,6 +44,9 @@ export const settings = {
     meaning: "time that a query may take; a client may ask for less with X-Tributary-Deadline-Ms",
   },
   REFRESH_MS: { fallback: "600000", meaning: "how often the customer index is read anew" },
+  HTTPS_PROXY: { fallback: "", meaning: "proxy through which sources are spoken to by https; also in lower case" },
+  HTTP_PROXY: { fallback: "", meaning: "the same for sources that are spoken to by http" },
+  NO_PROXY: { fallback: "", meaning: "hosts that are spoken to without a proxy, with commas; loopback always is" },
   LOG_LEVEL: { fallback: "info", meaning: "trace, debug, info, warn, error or silent" },
   LOG_FILE: { fallback: "", meaning: "file for log lines; stderr unless given (start: tributary.log in TRIBUTARY_HOME)" },
   INTROSPECTION: { fallback: "on", meaning: "on or off: whether clients may read the schema" },
@@ -134,6 +138,19 @@ export function baseUrlOf(source: Source, environment: Environment): string {
   const url = environment[name] || source.client.baseUrl;
   if (URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)) return url;
   throw new ConfigError("CONFIG_INVALID", `${name} is not an http or https address`);
+}
+
+/** The proxies that sources are spoken to through. Throws `CONFIG_INVALID` without showing the address: it may hold a password. */
+export function proxyOf(environment: Environment): ProxySettings {
+  const text = (name: Name) => environment[name] || environment[name.toLowerCase()] || settings[name].fallback;
+  const proxy = (name: Name) => {
+    const url = text(name);
+    if (url !== "" && !/^https?:$/.test(URL.parse(url)?.protocol ?? ""))
+      throw new ConfigError("CONFIG_INVALID", `${name} is not an http or https address`);
+    return url;
+  };
+  const noProxy = [...loopback, text("NO_PROXY")].filter(Boolean).join(",");
+  return { httpProxy: proxy("HTTP_PROXY"), httpsProxy: proxy("HTTPS_PROXY"), noProxy };
 }
 
 /** Secrets from the environment, read when they are needed, so that one that is missing fails its source alone. */

@@ -9,7 +9,7 @@ import { CustomerIndex } from "../store/customer-index.ts";
 import { openDatabase } from "../store/database.ts";
 import { Mirror } from "../store/mirror.ts";
 import { Upstream } from "../upstream/upstream.ts";
-import { baseUrlOf, type Config, environmentSecrets } from "./config.ts";
+import { baseUrlOf, type Config, environmentSecrets, proxyOf } from "./config.ts";
 import { Refresher } from "./refresher.ts";
 import { schemaFolder } from "./registry.ts";
 
@@ -70,10 +70,12 @@ export async function createProduct(options: ProductOptions): Promise<Product> {
 /** One upstream for each source, by name. */
 export function createUpstreams({ catalog, environment, logger, clock }: Omit<ProductOptions, "config">): Map<string, Upstream> {
   const secrets = environmentSecrets(environment);
+  const proxy = proxyOf(environment);
   return new Map(
     catalog.sources.map(source => {
       const options = {
         baseUrl: baseUrlOf(source, environment),
+        proxy,
         secrets,
         clock: clock ?? systemClock,
         random: Math.random,
