@@ -2,6 +2,7 @@
 import { Customer } from "./customer.ts";
 import { Invoice } from "./invoice.ts";
 import { CustomerConnection, Node, Query } from "./query.ts";
+import { ExchangeRate } from "./rate.ts";
 import { scalars } from "./scalars.ts";
 import { Source } from "./source.ts";
 import { Ticket } from "./ticket.ts";
@@ -14,6 +15,7 @@ export const resolvers = {
   Customer,
   CustomerConnection,
   Invoice,
+  ExchangeRate,
   Ticket,
   UsageDay,
   UsageSummary,

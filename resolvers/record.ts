@@ -13,5 +13,9 @@ export function recordResolvers(entity: EntityName): Record<string, (node: Recor
   return Object.fromEntries(fields.map(field => [field, resolverOf(field)]));
 }
 
+/** A moment in ms since the epoch as the graph writes it. */
+export const instant = (atMs: number | null | undefined): string | null =>
+  atMs === null || atMs === undefined ? null : new Date(atMs).toISOString();
+
 /** The `id` of a record that is a `Node`. */
 export const id = (node: RecordNode): string => recordId(node);

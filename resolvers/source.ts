@@ -1,8 +1,6 @@
 import type { RequestContext } from "../src/gateway/request-context.ts";
 import { type SourceNode, sourceNodes } from "../src/gateway/source-reader.ts";
-
-const instant = (atMs: number | null | undefined): string | null =>
-  atMs === null || atMs === undefined ? null : new Date(atMs).toISOString();
+import { instant } from "./record.ts";
 
 const healthOf = ({ status, collections }: SourceNode): string => {
   const shut = status.breakers.filter(({ state }) => state !== "CLOSED").length;

@@ -111,6 +111,14 @@ export const canonical = {
     apiCalls: long(),
     events: int(),
   },
+  /** Belongs to no customer. Its key is `<base>:<quote>:<day>` in every source; `rate` is how many units of `quote` one unit of `base` is worth. */
+  ExchangeRate: {
+    key: key(),
+    base: currency(),
+    quote: currency(),
+    day: date(),
+    rate: decimal(),
+  },
 } as const satisfies Record<string, Readonly<Record<string, Field>>>;
 
 export type EntityName = keyof typeof canonical;

@@ -33,3 +33,8 @@ export const currencyExponents: Readonly<Record<string, number>> = {
 
 /** Digits after the decimal point of a currency (ISO 4217, upper case): 2 unless listed. */
 export const exponentOf = (currency: string): number => currencyExponents[currency] ?? 2;
+
+const known = new Set(Intl.supportedValuesOf("currency"));
+
+/** Whether a text is a currency's code (ISO 4217, upper case), also that of a currency of the past. */
+export const isCurrency = (code: string): boolean => known.has(code);

@@ -18,6 +18,7 @@ export const errorTable = {
   Request: {
     REQUEST_INVALID: row(false, "Correct the argument that the message names."),
     CUSTOMER_KEY_AMBIGUOUS: row(false, "Ask with customer(by: {source, key}) or with one of the listed canonical ids."),
+    RATE_UNAVAILABLE: row(false, "Ask for another currency, or declare a source that has the rate."),
     SOURCE_UNKNOWN: row(false, "Use one of the listed sources."),
     CURSOR_INVALID: row(false, "Use a cursor that this connection returned, with the same arguments."),
     LIMIT_DEPTH: row(false, "Nest fewer selections."),

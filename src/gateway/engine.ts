@@ -21,6 +21,7 @@ import { checkOperation } from "./limits/check.ts";
 import type { CostEstimate, UpstreamCalls } from "./limits/cost.ts";
 import { inspectText } from "./limits/inspect.ts";
 import { checkLimit, type QueryLimits } from "./limits/limits.ts";
+import { KEYS_PER_CONVERSION } from "./rates.ts";
 import type { RequestContext } from "./request-context.ts";
 
 export interface EngineOptions {
@@ -176,6 +177,8 @@ function callsOf(catalog: Catalog): UpstreamCalls {
 
 function callsFor({ collection: { canonical, lookup, related } }: CatalogEntry, parents: number, itemsPerParent: number): number {
   if (canonical === "Customer") return lookup?.mode === "batch" ? Math.ceil(parents / lookup.max) : parents;
+  if (canonical === "ExchangeRate")
+    return lookup?.mode === "batch" ? Math.ceil((parents * KEYS_PER_CONVERSION) / lookup.max) : parents * KEYS_PER_CONVERSION;
   if (related?.mode === "batch") return Math.ceil(parents / related.max(longestWindow));
   return parents * Math.max(1, Math.ceil(itemsPerParent / (related?.pages.maxPageSize ?? 1)));
 }

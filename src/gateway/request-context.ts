@@ -2,6 +2,7 @@ import { RequestError, type TributaryError, UpstreamError } from "../core/errors
 import type { CallContext } from "../upstream/context.ts";
 import { CustomerReader } from "./customer-reader.ts";
 import type { Gateway } from "./gateway.ts";
+import { RateReader } from "./rates.ts";
 import { RelatedReader } from "./related-reader.ts";
 
 /** Everything that the resolvers of one request work with. */
@@ -9,6 +10,7 @@ export interface RequestContext extends CallContext {
   readonly gateway: Gateway;
   readonly customers: CustomerReader;
   readonly related: RelatedReader;
+  readonly rates: RateReader;
   /** Failures that leave the answer usable but not whole; they join the answer's `errors`. */
   readonly warnings: readonly TributaryError[];
   /** What the request's operations are estimated to take so far: the limits hold for all of a batch together. */
@@ -49,6 +51,7 @@ export function beginRequest(gateway: Gateway, options: RequestOptions): Request
     gateway,
     customers,
     related: new RelatedReader(gateway, call),
+    rates: new RateReader(gateway, call),
     warnings,
     spent: { cost: 0, upstreamCalls: 0 },
     finish,

@@ -88,10 +88,10 @@ function readerOf(rule: RuleData): Reader {
   if (rule.rule === "firstOf") return firstOf((rule.of ?? []).map(readerOf));
   const form = formOf(rule);
   const js = form.js(rule);
-  const [first, second] = rule.inputs.map(path => inputAt(namesOf(path)));
+  const [first, second, third] = rule.inputs.map(path => inputAt(namesOf(path)));
   const inputs = [first, second].filter(input => input !== undefined).slice(0, form.isPresent === "any" ? 2 : 1);
   return {
-    read: readWith(js, first, second),
+    read: third === undefined ? readWith(js, first, second) : record => js(first?.(record), second?.(record), third(record)),
     isPresent: record => form.isPresent !== "never" && inputs.some(input => input(record) !== undefined),
     mayBeUnknown: form.mayBeUnknown === true,
   };

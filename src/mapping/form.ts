@@ -17,10 +17,10 @@ export interface SqlInput {
   readonly text: string;
 }
 
-/** Reads a value out of one or two inputs; null when they cannot be read. */
-export type JsForm = (first: Input, second: Input) => CanonicalValue;
+/** Reads a value out of one to three inputs; null when they cannot be read. */
+export type JsForm = (first: Input, second: Input, third?: Input) => CanonicalValue;
 /** The VARCHAR expression of the canonical text that the JavaScript form yields for the same inputs. */
-export type SqlForm = (first: SqlInput, second: SqlInput) => string;
+export type SqlForm = (first: SqlInput, second: SqlInput, third?: SqlInput) => string;
 
 /** A rule's two forms, which a property test holds equal, and when its input counts as present. */
 export interface Form {

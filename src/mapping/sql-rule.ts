@@ -18,10 +18,10 @@ const absent: SqlInput = { kind: "NULL::VARCHAR", text: "NULL::VARCHAR" };
 export function sqlRule(rule: RuleData, place: InputPlace): SqlRule {
   if (rule.rule === "firstOf") return firstOf((rule.of ?? []).map(part => sqlRule(part, place)));
   const form = formOf(rule);
-  const [first = absent, second = absent] = rule.inputs.map(place);
+  const [first = absent, second = absent, third = absent] = rule.inputs.map(place);
   const expected = { first: [first], any: [first, second], never: [] }[form.isPresent ?? "first"];
   return {
-    value: form.sql(rule)(first, second),
+    value: form.sql(rule)(first, second, third),
     isPresent: anyOf(expected.map(({ kind }) => `(${kind}) IS NOT NULL`)),
     mayBeUnknown: form.mayBeUnknown === true,
   };

@@ -17,16 +17,21 @@ const keySql = ({ kind, text }: SqlInput): string =>
   `CASE ${kind} WHEN 'text' THEN ${text} WHEN 'number' THEN ${found(text, integer.source)} END`;
 
 const joinedJs =
-  ({ separator = "" }: RuleData): JsForm =>
-  (first, second) => {
+  ({ separator = "", inputs }: RuleData): JsForm =>
+  (first, second, third) => {
     const [left, right] = [keyOf(first), keyOf(second)];
-    return left === null || right === null ? null : left + separator + right;
+    if (left === null || right === null) return null;
+    if (inputs.length < 3) return left + separator + right;
+    const last = keyOf(third);
+    return last === null ? null : left + separator + right + separator + last;
   };
 
 const joinedSql =
-  ({ separator = "" }: RuleData): SqlForm =>
-  (first, second) =>
-    `${keySql(first)} || ${quoted(separator)} || ${keySql(second)}`;
+  ({ separator = "", inputs }: RuleData): SqlForm =>
+  (first, second, third) => {
+    const parts = [first, second, ...(third !== undefined && inputs.length > 2 ? [third] : [])];
+    return parts.map(keySql).join(` || ${quoted(separator)} || `);
+  };
 
 const isNamePart = (input: Input): input is string | undefined => input === undefined || typeof input === "string";
 

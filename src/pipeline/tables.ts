@@ -7,6 +7,7 @@ export const tableNames: Readonly<Record<EntityName, string>> = {
   Invoice: "invoices",
   Ticket: "tickets",
   UsageDay: "usage_daily",
+  ExchangeRate: "exchange_rates",
 };
 
 /** A column of a dataset's table. */

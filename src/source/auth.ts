@@ -1,5 +1,10 @@
 /** How requests to a source are authenticated. Secrets are named here, by environment variable, and never held. */
-export type Auth = BearerAuth | BasicAuth | ClientCredentialsAuth;
+export type Auth = NoAuth | BearerAuth | BasicAuth | ClientCredentialsAuth;
+
+/** Requests carry no credentials: the source answers everybody. */
+export interface NoAuth {
+  readonly scheme: "none";
+}
 
 /** A static key as `Authorization: Bearer`. */
 export interface BearerAuth {
@@ -25,6 +30,7 @@ export interface ClientCredentialsAuth {
   readonly scope?: string;
 }
 
+export const noAuth = (): NoAuth => ({ scheme: "none" });
 export const bearer = (options: Omit<BearerAuth, "scheme">): BearerAuth => ({ scheme: "bearer", ...options });
 export const basic = (options: Omit<BasicAuth, "scheme">): BasicAuth => ({ scheme: "basic", ...options });
 export const clientCredentials = (options: Omit<ClientCredentialsAuth, "scheme">): ClientCredentialsAuth => ({
@@ -35,6 +41,8 @@ export const clientCredentials = (options: Omit<ClientCredentialsAuth, "scheme">
 /** The environment variables that an auth needs. */
 export function secretNamesOf(auth: Auth): readonly string[] {
   switch (auth.scheme) {
+    case "none":
+      return [];
     case "bearer":
       return [auth.secret];
     case "basic":

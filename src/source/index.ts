@@ -1,5 +1,5 @@
 /** What the author of a source imports. */
-export { basic, bearer, clientCredentials } from "./auth.ts";
+export { basic, bearer, clientCredentials, noAuth } from "./auth.ts";
 export { batchLookup, collection, eachLookup, relatedBatch, relatedEach } from "./collection.ts";
 export { defineSource } from "./define-source.ts";
 export { costBucket, window } from "./limits.ts";

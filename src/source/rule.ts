@@ -85,12 +85,17 @@ export const fullName = <A extends string, B extends string>(
   givenPath: A,
   familyPath: B,
 ): Rule<At<A, Text> & At<B, Text>, string | null> => ({ rule: "fullName", inputs: [givenPath, familyPath] });
-/** Two texts or integers joined by a separator; an issue when the first is there and the second is not. */
-export const joined = <A extends string, B extends string>(
+/** Two or three texts or integers joined by a separator; an issue when the first is there and another one is not. */
+export const joined = <A extends string, B extends string, C extends string = A>(
   separator: string,
   first: A,
   second: B,
-): Rule<At<A, Numeric> & At<B, Numeric>, Key> => ({ rule: "joined", inputs: [first, second], separator });
+  third?: C,
+): Rule<At<A, Numeric> & At<B, Numeric> & At<C, Numeric>, Key> => ({
+  rule: "joined",
+  inputs: third === undefined ? [first, second] : [first, second, third],
+  separator,
+});
 /** A mailbox: one `@`, no white space (Unicode's) or ASCII control character, a dot in the domain and no empty part around it; ASCII letters lowered. */
 export const email = <P extends string>(path: P) => one<P, Email, Text>("email", path);
 /**

@@ -26,9 +26,13 @@ export function usableItems(response: UpstreamResponse, items: string, entry: Ca
 export const absentIn = (response: UpstreamResponse, entry: CatalogEntry): Error | null =>
   response.problems[0] === undefined ? null : placed(response.problems[0], entry, response);
 
-/** The text at the place that a rule reads first, without mapping the record; undefined when there is none. */
-export const plainText = (entry: CatalogEntry, field: string, record: Json): string | undefined =>
-  keyText(valueAt(record, entry.collection.map[field]?.inputs[0] ?? ""));
+/** The text at the place that a rule reads first, or at all of those that it joins, without mapping the record; undefined when there is none. */
+export function plainText(entry: CatalogEntry, field: string, record: Json): string | undefined {
+  const rule = entry.collection.map[field];
+  if (rule?.rule !== "joined") return keyText(valueAt(record, rule?.inputs[0] ?? ""));
+  const parts = rule.inputs.map(path => keyText(valueAt(record, path)));
+  return parts.includes(undefined) ? undefined : parts.join(rule.separator);
+}
 
 /** Whether a record says that it was deleted. */
 export function isDeleted({ collection: { tombstone } }: CatalogEntry, record: unknown): boolean {

@@ -99,7 +99,8 @@ function statusesIn(counts: Counts, source: string): Statuses {
   return total;
 }
 
-const withoutLimits = (source: Source): Source => ({ ...source, client: { ...source.client, limits: [] } });
+/** Nor is an answer kept: a fault is to meet the next read. */
+const withoutLimits = (source: Source): Source => ({ ...source, client: { ...source.client, limits: [], cache: false } });
 
 /** Errors show what JSON would leave out of them. */
 const shown = (_name: string, value: unknown): unknown => {

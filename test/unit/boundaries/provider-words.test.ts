@@ -19,7 +19,17 @@ const template = "src/app/scaffold.ts";
  * entities use themselves need no mention here.
  */
 const general: Readonly<Record<string, readonly string[]>> = {
-  "the names of lists and envelopes everywhere": ["data", "data[*]", "results", "nodes", "ids", "errors", "code", "properties"],
+  "the names of lists and envelopes everywhere": [
+    "[*]",
+    "data",
+    "data[*]",
+    "results",
+    "nodes",
+    "ids",
+    "errors",
+    "code",
+    "properties",
+  ],
   "terms of paging, of Relay and of our own graph": [
     "limit",
     "first",

@@ -19,6 +19,7 @@ const rules: Readonly<Record<string, RuleData>> = {
   text: t.text("a"),
   fullName: t.fullName("a", "in.b"),
   joined: t.joined("'/", "a", "in.b"),
+  joinedThree: t.joined("'/", "a", "in.b", "a"),
   email: t.email("a"),
   phone: t.phone("a", "in.b"),
   phoneAlone: t.phone("a"),

@@ -51,6 +51,10 @@ const readable: Readonly<Record<string, readonly [RuleData, Examples]>> = {
     t.joined(":", "a", "b"),
     { '"x","b":12': "x:12", '"x"': INVALID, 'null,"b":"y"': null, '"x","b":1.5': INVALID },
   ],
+  "three joined parts": [
+    t.joined(":", "a", "b", "c"),
+    { '"x","b":12,"c":"z"': "x:12:z", '"x","b":12': INVALID, '"x","c":"z"': INVALID, 'null,"b":"y","c":"z"': null },
+  ],
   "a mailbox": [
     t.email("a"),
     {
