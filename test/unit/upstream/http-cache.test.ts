@@ -123,6 +123,16 @@ describe("HttpCache", () => {
     expect(cache.settle(request(), "a", answer(headers, "", 304)).text).toBe('{"rate":1.1}');
   });
 
+  it("counts age from the 304, also where that one states neither age nor date", () => {
+    const { cache, pass } = cacheAt();
+    const date = new Date(startMs).toUTCString();
+    cache.settle(request(), "a", answer({ "cache-control": "max-age=60", etag: '"1"', age: "30", date }));
+    pass(90);
+    cache.settle(request(), "a", answer({ etag: '"1"' }, "", 304));
+    pass(59);
+    expect(cache.fresh(request(), "a")).toMatchObject({ headers: { age: "59" } });
+  });
+
   it("fails for a 304 about something else, and asks without condition the next time", () => {
     const { cache } = cacheAt();
     const unasked = () => cache.settle(request(), "a", answer({ etag: '"2"' }, "", 304));
@@ -145,6 +155,7 @@ describe("HttpCache", () => {
     const keep = (vary: string) => cache.settle(request(), "a", answer({ "cache-control": "max-age=60", etag: '"1"', vary }));
     keep("Accept, Authorization");
     expect(cache.fresh(request(), "a")).toBeDefined();
+    expect(cache.fresh(request("/rates", { authorization: "a renewed token of the same scope" }), "a")).toBeDefined();
     const other = request("/rates", { accept: "text/csv" });
     expect(cache.fresh(other, "a")).toBeUndefined();
     expect(asked(cache.conditional(other, "a")).etag).toBeUndefined();

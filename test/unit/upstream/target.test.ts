@@ -30,6 +30,7 @@ describe("underBase", () => {
     "https://api.source.example.evil.example/v2/things",
     "https://api.source.example@evil.example/v2/things",
     "https://user:secret@api.source.example/v2/things",
+    "https://user@api.source.example/v2/things",
     "http://api.source.example/v2/things",
     "https://api.source.example:8443/v2/things",
     "//evil.example/v2/things",
@@ -83,7 +84,7 @@ describe("targetOf", () => {
     expect(targetOf(base, get("a", "/things?q=/../x")).href).toBe("https://api.source.example/v2/things?q=/../x");
   });
 
-  it.each(["things", "/../admin", "/a/%2E%2e/../admin", "/..", "@evil.example/", "/a\\..\\..\\admin"])("refuses %s", path => {
+  it.each(["things", "/../admin", "/a/%2E%2e/admin", "/..", "@evil.example/", "/a\\..\\..\\admin"])("refuses %s", path => {
     expect(() => targetOf(base, get("a", path))).toThrow(expect.objectContaining({ code: "UPSTREAM_REJECTED" }));
   });
 });
