@@ -14,9 +14,20 @@ const MAX_CODINGS = 3;
 /** The largest window that a decoder must support, 8 MiB. @see https://www.rfc-editor.org/rfc/rfc9659#section-3 */
 const zstdOptions = { params: { [zlib.constants.ZSTD_d_windowLogMax]: 23 } };
 
+/** Up to here a body is decompressed at once: the way to another thread and back takes ten times as long. In bytes. */
+const MAX_INLINE_BYTES = 16 * 1024;
+/** For larger ones; the platform's own 16 KiB goes to the other thread and back for each. */
+const CHUNK_BYTES = 256 * 1024;
+
+interface Bounds {
+  readonly maxOutputLength: number;
+  readonly chunkSize: number;
+}
+
 interface Coding {
-  whole(bytes: Buffer, maxOutputLength: number): Promise<Buffer>;
-  stream(): Transform;
+  readonly inline: (bytes: Buffer, bounds: Bounds) => Buffer;
+  readonly apart: (bytes: Buffer, bounds: Bounds) => Promise<Buffer>;
+  readonly stream: () => Transform;
 }
 
 const gunzip = promisify<Buffer, zlib.ZlibOptions, Buffer>(zlib.gunzip);
@@ -25,19 +36,23 @@ const unzstd = promisify<Buffer, zlib.ZstdOptions, Buffer>(zlib.zstdDecompress);
 const inflate = promisify<Buffer, zlib.ZlibOptions, Buffer>(zlib.inflate);
 const inflateRaw = promisify<Buffer, zlib.ZlibOptions, Buffer>(zlib.inflateRaw);
 
-const gzip: Coding = { whole: (bytes, maxOutputLength) => gunzip(bytes, { maxOutputLength }), stream: () => zlib.createGunzip() };
+const gzip: Coding = { inline: zlib.gunzipSync, apart: gunzip, stream: () => zlib.createGunzip() };
+
+/** Some servers send it bare, without the zlib header that the standard asks for: the low four bits of a zlib stream's first byte are 8. */
+const isZlib = (bytes: Buffer): boolean => (bytes[0] ?? 0) % 16 === 8;
 
 const codings: Readonly<Record<string, Coding>> = {
   gzip,
   "x-gzip": gzip,
-  br: { whole: (bytes, maxOutputLength) => unbrotli(bytes, { maxOutputLength }), stream: () => zlib.createBrotliDecompress() },
+  br: { inline: zlib.brotliDecompressSync, apart: unbrotli, stream: () => zlib.createBrotliDecompress() },
   zstd: {
-    whole: (bytes, maxOutputLength) => unzstd(bytes, { ...zstdOptions, maxOutputLength }),
+    inline: (bytes, bounds) => zlib.zstdDecompressSync(bytes, { ...zstdOptions, ...bounds }),
+    apart: (bytes, bounds) => unzstd(bytes, { ...zstdOptions, ...bounds }),
     stream: () => zlib.createZstdDecompress(zstdOptions),
   },
-  // Some servers send it bare, without the zlib header that the standard asks for: the low four bits of a zlib stream's first byte are 8.
   deflate: {
-    whole: (bytes, maxOutputLength) => ((bytes[0] ?? 0) % 16 === 8 ? inflate : inflateRaw)(bytes, { maxOutputLength }),
+    inline: (bytes, bounds) => (isZlib(bytes) ? zlib.inflateSync : zlib.inflateRawSync)(bytes, bounds),
+    apart: (bytes, bounds) => (isZlib(bytes) ? inflate : inflateRaw)(bytes, bounds),
     stream: () => zlib.createInflate(),
   },
 };
@@ -69,7 +84,8 @@ export async function decompress(bytes: Buffer, contentEncoding: string | undefi
     if (current.length === 0) return current;
     const allowed = maxUnfolded(bytes.length);
     try {
-      current = await coding.whole(current, Math.min(maxBytes, allowed));
+      const bounds = { maxOutputLength: Math.min(maxBytes, allowed), chunkSize: CHUNK_BYTES };
+      current = current.length <= MAX_INLINE_BYTES ? coding.inline(current, bounds) : await coding.apart(current, bounds);
     } catch (thrown) {
       throw codingError(thrown, name, allowed < maxBytes ? tooDense() : tooLarge(maxBytes));
     }

@@ -39,6 +39,15 @@ describe("compressed bodies", () => {
     expect(asked.split(", ")).toContain(name);
   });
 
+  it.each(Object.entries(encoders))("reads a large body in %s, and refuses it when it is cut", async (name, encode) => {
+    const large = JSON.stringify(Array.from({ length: 40_000 }, (_, id) => (id * 2_654_435_761) % 1_000_003));
+    const bytes = encode(Buffer.from(large));
+    expect(bytes.length).toBeGreaterThan(64 * 1024);
+    expect((await received(bytes, { "content-encoding": name })).text).toBe(large);
+    const cut = received(bytes.subarray(0, -1), { "content-encoding": name });
+    await expect(cut).rejects.toMatchObject({ code: "UPSTREAM_MALFORMED" });
+  });
+
   it("reads one encoding inside another, deflate without its header, and none at all", async () => {
     const twice = zlib.gzipSync(zlib.brotliCompressSync(json));
     expect((await received(twice, { "content-encoding": "br, gzip" })).text).toBe(json);
