@@ -63,6 +63,7 @@ export interface Source extends SourceSpec {
 export function defineSource(spec: SourceSpec): Source {
   if (!/^[a-z][a-z0-9]*$/.test(spec.name)) refuse(spec.name, "a source's name is lower case letters and digits");
   for (const limit of spec.client.limits) checkLimit(spec.name, limit);
+  checkConnections(spec.name, spec.client);
   for (const [name, collection] of Object.entries(spec.collections)) checkCollection(spec, name, collection);
   return Object.freeze({ kind: "source", ...spec });
 }
@@ -79,6 +80,17 @@ function refuse(place: string, problem: string): never {
 function checkLimit(place: string, limit: Limit): void {
   const amounts = limit.type === "window" ? [limit.requests, limit.windowMs] : [limit.capacity, limit.restorePerSecond];
   if (amounts.some(amount => !(amount > 0))) refuse(place, "a limit's numbers must be greater than zero");
+}
+
+function checkConnections(
+  place: string,
+  { timeouts = {}, maxResponseBytes = 1, redirects, otherHosts = [], cache }: Client,
+): void {
+  const amounts = [...Object.values(timeouts), maxResponseBytes, redirects?.max ?? 1, (cache && cache.maxBytes) || 1];
+  if (amounts.some(amount => !(amount > 0))) refuse(place, "timeouts, sizes and redirects must be greater than zero");
+  const isHost = (host: string) => !host.includes("*") && URL.parse(`https://${host}`)?.host === host;
+  const wrong = otherHosts.find(host => !isHost(host));
+  if (wrong !== undefined) refuse(place, `otherHosts are names like files.example.com or files.example.com:8443, not ${wrong}`);
 }
 
 function checkCollection(spec: SourceSpec, name: string, collection: Collection): void {
