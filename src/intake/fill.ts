@@ -1,6 +1,7 @@
-import { asError, ContractError, TributaryError, UpstreamError } from "../core/errors.ts";
+import { asError, TributaryError, UpstreamError } from "../core/errors.ts";
 import type { Json } from "../core/json.ts";
 import type { Clock, Logger } from "../core/ports.ts";
+import type { Verdict } from "../core/verdict.ts";
 import { matchEmail } from "../identity/match-email.ts";
 import { type Cluster, type IdentityRecord, resolveIdentity } from "../identity/resolve.ts";
 import { survivorshipOrder } from "../identity/survivorship.ts";
@@ -9,7 +10,8 @@ import type { CustomerIndex, IndexedCustomer } from "../store/customer-index.ts"
 import type { Mirror, MirrorRecord } from "../store/mirror.ts";
 import type { CallContext } from "../upstream/context.ts";
 import { decode, mappingOf } from "../upstream/decode.ts";
-import { readPages } from "../upstream/listing.ts";
+import { Evidence, type RecordFacts } from "../upstream/listing/evidence.ts";
+import { readListing } from "../upstream/listing/read-listing.ts";
 import { plainText } from "../upstream/reads.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 
@@ -24,6 +26,8 @@ export interface FillResult {
   /** Records that the complete listing no longer had. */
   readonly dropped: number;
   readonly error?: { readonly code: string; readonly message: string };
+  /** What the listing itself says about its completeness; only a complete one lets records be dropped. */
+  readonly verdict: Verdict;
 }
 
 export interface FillParts {
@@ -35,91 +39,95 @@ export interface FillParts {
   readonly logger: Logger;
 }
 
-/** More of a listing than this share may break its contract, or be gone, only with somebody looking at it. */
-const MAX_BROKEN_SHARE = 0.05;
+/** More of what is known than this share may be gone only with somebody looking at it. */
 const MAX_GONE_SHARE = 0.2;
 /** Fewer than this are gone without a question. */
 const MIN_GONE = 10;
 
 interface Tally {
+  readonly evidence: Evidence;
   records: number;
   broken: number;
   /** Keys of broken records: what the mirror has of them is kept. */
   readonly brokenKeys: string[];
-  hasNameless: boolean;
-  isEndCertain: boolean;
 }
 
 /**
  * Lists one collection of customers into the mirror. A failure is part of the result: what came before it is kept, nothing is dropped. What a
- * listing no longer has is dropped only when the listing is beyond doubt: read to a certain end, hardly anything broken, not much gone.
+ * listing no longer has is dropped only when the listing is beyond doubt: its verdict is complete, no standing row can have been passed over, every
+ * record has its key, and not much is gone.
  */
 export async function fillCollection(parts: FillParts, entry: CatalogEntry, context: CallContext): Promise<FillResult> {
   const startedAtMs = parts.clock.nowMs();
-  const tally: Tally = { records: 0, broken: 0, brokenKeys: [], hasNameless: false, isEndCertain: true };
-  const result = (more: { dropped?: number; error?: FillResult["error"] }): FillResult => ({
+  const tally: Tally = { evidence: new Evidence(entry.collection.list), records: 0, broken: 0, brokenKeys: [] };
+  const result = (verdict: Verdict, more: { dropped?: number; error?: FillResult["error"] }): FillResult => ({
     collection: entry.id,
     isComplete: more.error === undefined,
     records: tally.records,
     broken: tally.broken,
     dropped: more.dropped ?? 0,
     ...(more.error && { error: more.error }),
+    verdict,
   });
   try {
     await readInto(parts, entry, tally, context);
-    return result({ dropped: await concludeFill(parts, entry, tally, startedAtMs) });
+    const verdict = tally.evidence.verdict();
+    const [reason] = verdict.reasons;
+    if (verdict.verdict === "partial" && reason)
+      return result(verdict, { error: { code: reason.code, message: `${entry.id}: ${reason.message}; nothing was dropped` } });
+    return result(verdict, { dropped: await concludeFill(parts, entry, { tally, verdict, startedAtMs }) });
   } catch (thrown) {
     const error = asError(thrown);
-    return result({ error: { code: error instanceof TributaryError ? error.code : "INTERNAL", message: error.message } });
+    const code = error instanceof TributaryError ? error.code : "INTERNAL";
+    return result(tally.evidence.verdict({ error }), { error: { code, message: error.message } });
   }
 }
 
 async function readInto(parts: FillParts, entry: CatalogEntry, tally: Tally, context: CallContext): Promise<void> {
-  const { list } = entry.collection;
-  const walk = { request: list.request({ from: "", to: "" }), items: list.items, pages: list.pages };
-  for await (const page of readPages(parts.upstreamOf(entry.source.name), walk, context)) {
-    const records = page.records.flatMap(record => mirrorRecord(parts, entry, record, page.response.receivedAtMs, tally));
+  const { clock } = parts;
+  const options = { context, window: { from: "", to: "" }, evidence: tally.evidence, nowMs: clock.nowMs(), clock };
+  for await (const page of readListing(parts.upstreamOf(entry.source.name), entry.collection.list, options)) {
+    const read = page.records.map(record => mirrorRecord(parts, entry, record, page.response.receivedAtMs));
+    const records = read.flatMap(({ record }) => record ?? []);
     await parts.mirror.put(entry.id, records);
     tally.records += records.length;
-    tally.isEndCertain = page.isEndCertain;
+    tally.broken += read.length - records.length;
+    tally.brokenKeys.push(...read.flatMap(({ key, isBroken }) => (isBroken && key !== null ? [key] : [])));
+    tally.evidence.add(page, read);
   }
 }
 
-/** Notes the end of a listing and drops what it no longer had; throws, and drops nothing, when the listing is in doubt. Returns how many were dropped. */
+/** Notes the end of a listing and drops what it no longer had; throws, and drops nothing, when too much is gone. Returns how many were dropped. */
 async function concludeFill(
   { mirror, clock }: FillParts,
   entry: CatalogEntry,
-  tally: Tally,
-  startedAtMs: number,
+  { tally, verdict, startedAtMs }: { tally: Tally; verdict: Verdict; startedAtMs: number },
 ): Promise<number> {
-  const { records, broken, brokenKeys } = tally;
-  if (broken > MAX_BROKEN_SHARE * (records + broken)) {
-    throw new ContractError(
-      "UPSTREAM_CONTRACT",
-      `${broken} of ${records + broken} records of ${entry.id} break their contract; nothing was dropped`,
-    );
-  }
-  await mirror.touch(entry.id, brokenKeys, clock.nowMs());
+  await mirror.touch(entry.id, tally.brokenKeys, clock.nowMs());
   const { known, unseen } = await mirror.standing(entry.id, startedAtMs);
   if (unseen > Math.max(MIN_GONE, MAX_GONE_SHARE * known)) {
     const message = `${unseen} of ${known} known records are not in the listing of ${entry.id}; nothing was dropped. If that is right, start with an empty store`;
     throw new UpstreamError("UPSTREAM_LISTING", message);
   }
-  const mayDrop = tally.isEndCertain && !tally.hasNameless;
+  const { mayHaveMissed, missingKeys } = verdict.evidence;
+  const mayDrop = verdict.verdict === "complete" && !mayHaveMissed && missingKeys === 0;
   return mirror.completeFill(entry.id, mayDrop ? startedAtMs : 0, clock.nowMs());
 }
 
-function mirrorRecord(parts: FillParts, entry: CatalogEntry, record: Json, fetchedAtMs: number, tally: Tally): MirrorRecord[] {
+/** A record as the mirror holds it; none for one that breaks its contract. */
+function mirrorRecord(
+  parts: FillParts,
+  entry: CatalogEntry,
+  record: Json,
+  fetchedAtMs: number,
+): RecordFacts & { readonly record?: MirrorRecord } {
   try {
     const { entity, issues } = decode(entry, record);
-    return [{ entity, issues, clues: mappingOf(entry).clues(record), fetchedAtMs }];
+    const clues = mappingOf(entry).clues(record);
+    return { key: entity.key, isBroken: false, record: { entity, issues, clues, fetchedAtMs } };
   } catch (thrown) {
-    const key = plainText(entry, "key", record);
-    tally.broken++;
-    if (key === undefined) tally.hasNameless = true;
-    else tally.brokenKeys.push(key);
     parts.logger.error({ collection: entry.id, problem: asError(thrown).message }, "a record was left out of the mirror");
-    return [];
+    return { key: plainText(entry, "key", record) ?? null, isBroken: true };
   }
 }
 

@@ -1,8 +1,9 @@
 import type { EntityName } from "../core/canonical.ts";
 import { RequestError } from "../core/errors.ts";
+import type { Completeness } from "../core/verdict.ts";
 import type { Catalog, CatalogEntry } from "../source/catalog.ts";
 import type { DayWindow } from "../source/collection.ts";
-import { type PullManifest, RawStore, type StoredPull, type Verdict } from "../store/raw-store.ts";
+import { type PullManifest, RawStore, type StoredPull } from "../store/raw-store.ts";
 
 /** The pull that a build takes for one collection; null when there is none with any response. */
 export interface BuildInput {
@@ -18,7 +19,7 @@ export interface InputReport {
   readonly collection: string;
   readonly entity: EntityName;
   readonly pull: string | null;
-  readonly verdict: Verdict | "missing";
+  readonly verdict: Completeness | "missing";
   readonly window: DayWindow | null;
 }
 
@@ -27,7 +28,7 @@ export interface PassedOver {
   readonly source: string;
   readonly collection: string;
   readonly pull: string;
-  readonly verdict: Verdict;
+  readonly verdict: Completeness;
   readonly reason: PullManifest["reason"];
 }
 

@@ -1,13 +1,14 @@
 import { lastDays } from "../core/days.ts";
-import { asError, RequestError, StoreError, TributaryError, UpstreamError } from "../core/errors.ts";
+import { asError, RequestError, StoreError, UpstreamError } from "../core/errors.ts";
 import { type Clock, systemClock } from "../core/ports.ts";
+import type { Completeness, Verdict } from "../core/verdict.ts";
 import type { Catalog, CatalogEntry } from "../source/catalog.ts";
 import type { DayWindow } from "../source/collection.ts";
-import { type RawPull, RawStore, type Verdict } from "../store/raw-store.ts";
+import { type RawPull, RawStore } from "../store/raw-store.ts";
 import type { CallContext } from "../upstream/context.ts";
-import { readPages } from "../upstream/listing.ts";
+import { readListing } from "../upstream/listing/read-listing.ts";
 import type { Upstream } from "../upstream/upstream.ts";
-import { type Ending, Evidence } from "./evidence.ts";
+import { PullEvidence } from "./evidence.ts";
 import type { OnProgress } from "./progress.ts";
 
 export interface PullOptions {
@@ -31,7 +32,7 @@ export interface PullOptions {
 export interface CollectionVerdict {
   readonly source: string;
   readonly collection: string;
-  readonly verdict: Verdict;
+  readonly verdict: Completeness;
   /** Why the verdict is not `complete`. */
   readonly reason?: { readonly code: string; readonly message: string };
   readonly pages: number;
@@ -104,16 +105,18 @@ async function pullCollection(run: Run, entry: CatalogEntry): Promise<Collection
   const window = lastDays(entry.collection.list.days ?? 30, startedAtMs);
   const raw = await run.store.begin(entry.source.name, entry.name, startedAtMs);
   try {
-    const evidence = new Evidence(entry);
-    const ending = await readListing(run, entry, { window, raw, evidence });
+    const gathered = new PullEvidence(entry);
+    const { verdict, reasons, evidence } = await keepListing(run, entry, { window, raw, gathered, startedAtMs });
+    const [reason = null] = reasons.map(({ code, message }) => ({ code, message }));
+    const { pages, records, duplicateKeys, missingKeys, brokenRecords, advertisedTotal } = evidence;
+    const counts = { pages, records, duplicateKeys, missingKeys, brokenRecords, advertisedTotal };
     const times = { startedAt: instant(startedAtMs), finishedAt: instant(run.clock.nowMs()) };
-    const { manifest } = await raw.finish({ ...ending, ...times, window, ...evidence.counts() });
-    const { pages, records, duplicateKeys, missingKeys, brokenRecords } = manifest;
+    await raw.finish({ verdict, reason, reasons, evidence, ...times, window, ...counts, broken: gathered.broken });
     return {
       source: entry.source.name,
       collection: entry.name,
-      verdict: ending.verdict,
-      ...(ending.reason && { reason: ending.reason }),
+      verdict,
+      ...(reason && { reason }),
       pages,
       records,
       duplicateKeys,
@@ -130,30 +133,32 @@ async function pullCollection(run: Run, entry: CatalogEntry): Promise<Collection
 
 const instant = (atMs: number): string => new Date(atMs).toISOString();
 
+interface Kept {
+  readonly window: DayWindow;
+  readonly raw: RawPull;
+  readonly gathered: PullEvidence;
+  readonly startedAtMs: number;
+}
+
 /** Reads a listing as far as it goes; what came before a failure is kept. */
-async function readListing(
-  run: Run,
-  entry: CatalogEntry,
-  { window, raw, evidence }: { window: DayWindow; raw: RawPull; evidence: Evidence },
-): Promise<Ending> {
+async function keepListing(run: Run, entry: CatalogEntry, { window, raw, gathered, startedAtMs }: Kept): Promise<Verdict> {
   const { list } = entry.collection;
-  const walk = { request: list.request(window), items: list.items, pages: list.pages };
+  const { evidence } = gathered;
   const context = contextOf(run, `pull-${raw.pull}`);
+  const limits = run.maxPages === undefined ? {} : { maxPages: run.maxPages };
+  const options = { context, window, evidence, nowMs: startedAtMs, clock: run.clock, ...limits };
   try {
     context.signal.throwIfAborted();
-    const limited = run.maxPages === undefined ? walk : { ...walk, maxPages: run.maxPages };
-    for await (const page of readPages(run.upstreams(entry.source.name), limited, context)) {
-      evidence.add(page, await raw.append(page.request, page.response));
+    for await (const page of readListing(run.upstreams(entry.source.name), list, options)) {
+      gathered.add(page, await raw.append(page.request, page.response));
       context.deadlineAtMs = deadlineOf(run);
       const { pages, records } = evidence.counts();
       run.onProgress?.({ stage: "pull", source: entry.source.name, collection: entry.name, pages, records });
     }
-    return evidence.ending(await recordsBefore(run, entry));
+    return evidence.verdict({ before: await recordsBefore(run, entry) });
   } catch (thrown) {
     if (thrown instanceof StoreError) throw thrown;
-    const error = asError(thrown);
-    const code = error instanceof TributaryError ? error.code : "INTERNAL";
-    return { verdict: "partial", reason: { code, message: error.message } };
+    return evidence.verdict({ error: asError(thrown) });
   }
 }
 

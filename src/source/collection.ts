@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import type { Entity, EntityName, Reference } from "../core/canonical.ts";
+import type { WindowCap, Watermark } from "./increment.ts";
 import type { Pagination } from "./pagination.ts";
 import type { UpstreamRequest } from "./request.ts";
 import type { Rule } from "./rule.ts";
@@ -20,6 +21,12 @@ export interface Listing {
   readonly items: string;
   readonly pages: Pagination;
   readonly order: Order;
+  /** Whether an edit moves a record to another place in that order, as when it is by the time of the last change; false unless stated. */
+  readonly isOrderChangedByEdits?: boolean;
+  /** How it is asked for what is new. */
+  readonly watermark?: Watermark;
+  /** How many rows one listing can have, where the provider refuses or leaves out more. */
+  readonly windowCap?: WindowCap;
   /** Path of the total that the provider advertises. */
   readonly total?: string;
   /** Days back from today that the listing asks for, where it is dated; 30 unless stated. */

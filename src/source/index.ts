@@ -3,7 +3,18 @@ export { basic, bearer, clientCredentials, noAuth } from "./auth.ts";
 export { batchLookup, collection, eachLookup, relatedBatch, relatedEach } from "./collection.ts";
 export { defineSource } from "./define-source.ts";
 export { costBucket, window } from "./limits.ts";
-export { cursorPages, keysetPages, onePage, relayPages } from "./pagination.ts";
+export {
+  cursorPages,
+  exportPages,
+  headerCursorPages,
+  keysetPages,
+  linkPages,
+  nextUrlPages,
+  numberedPages,
+  offsetPages,
+  onePage,
+  relayPages,
+} from "./pagination.ts";
 export { get, graphqlQuery, readByPost } from "./request.ts";
 export * from "./rule.ts";
 export { wireInteger, wireNumber } from "./wire.ts";

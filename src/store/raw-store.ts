@@ -6,11 +6,9 @@ import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createZstdCompress, type ZstdCompress } from "node:zlib";
 import { asError, StoreError } from "../core/errors.ts";
+import type { Completeness, ListingEvidence, Reason } from "../core/verdict.ts";
 import type { DayWindow } from "../source/collection.ts";
 import type { UpstreamRequest } from "../source/request.ts";
-
-/** How far a listing was read: to the end that the source stated, not to its end, or to an end that the evidence does not bear out. */
-export type Verdict = "complete" | "partial" | "unknown";
 
 /** One response as it came, and what it answered: a line of a pull. Holds no secret: no authorization, and only allowed headers. */
 export interface Envelope {
@@ -44,9 +42,13 @@ export interface BrokenRecord {
 
 /** What the one who pulled knows about a pull when it ends. */
 export interface PullFacts {
-  readonly verdict: Verdict;
+  readonly verdict: Completeness;
   /** Why the verdict is not `complete`. */
   readonly reason: { readonly code: string; readonly message: string } | null;
+  /** All reasons, the gravest first; absent in manifests that were written before they were kept. */
+  readonly reasons?: readonly Reason[];
+  /** What the verdict rests on; absent in manifests that were written before it was kept. */
+  readonly evidence?: ListingEvidence;
   readonly startedAt: string;
   readonly finishedAt: string;
   /** The days that a dated listing was asked for. */

@@ -1,0 +1,141 @@
+import { ContractError } from "../../core/errors.ts";
+import { type Json, valueAt } from "../../core/json.ts";
+import { type Clock, systemClock } from "../../core/ports.ts";
+import type { Verdict } from "../../core/verdict.ts";
+import type { CatalogEntry } from "../../source/catalog.ts";
+import type { Watermark } from "../../source/increment.ts";
+import type { CallContext } from "../context.ts";
+import { type Page, readPages } from "../listing.ts";
+import { plainText } from "../reads.ts";
+import { Evidence } from "./evidence.ts";
+import { exactText, hashOf } from "./guard.ts";
+import type { ListingUpstream } from "./listing-upstream.ts";
+import { walkOf } from "./read-listing.ts";
+import { instantIn, stepOf, written } from "./scale.ts";
+import { withParameters } from "./strategy.ts";
+
+/** How far incremental reading has come. Plain data, to be stored as it is. */
+export interface Checkpoint {
+  /** In ms since the epoch: everything before it has been read. */
+  readonly watermarkMs: number;
+  /** Hashes of the records that will come again because they are at the watermark or within the lookback; they are then left out. */
+  readonly boundary: readonly string[];
+  /** False when there were more of them than are kept: then all come again rather than that one is lost. */
+  readonly isBoundaryKnown: boolean;
+}
+
+/** A page of what is new. */
+export interface ChangePage {
+  readonly page: Page;
+  /** The page's records without those that had come before this reading. */
+  readonly records: readonly Json[];
+  /** How far it has come with this page; only with the last page unless the watermark says otherwise. */
+  readonly checkpoint: Checkpoint | null;
+  /** With the last page. */
+  readonly verdict: Verdict | null;
+}
+
+export interface ChangeOptions {
+  readonly context: CallContext;
+  readonly clock?: Clock;
+  /** Records of the boundary that are remembered at most, 16 bytes each; 10,000 unless given. */
+  readonly maxBoundary?: number;
+}
+
+const DEFAULT_LAG_MS = 60_000;
+const MAX_BOUNDARY = 10_000;
+
+/**
+ * What is new in a collection since a checkpoint (null: everything), page by page. The new checkpoint comes only with the last page, so that a reading
+ * that breaks off is begun again; it never passes `now - safetyLagMs`, so that what becomes visible late, or by a clock that is behind, is still read.
+ * A record may come twice, never not at all. Throws what reading a listing throws, and `UPSTREAM_CONTRACT` for a record without its instant.
+ */
+export async function* readChanges(
+  upstream: ListingUpstream,
+  entry: CatalogEntry,
+  checkpoint: Checkpoint | null,
+  options: ChangeOptions,
+): AsyncGenerator<ChangePage> {
+  const { list } = entry.collection;
+  const watermark = list.watermark;
+  if (watermark === undefined) throw new ContractError("UPSTREAM_CONTRACT", `${entry.id} has no watermark`);
+  const clock = options.clock ?? systemClock;
+  const startedAtMs = clock.nowMs();
+  const boundary = new Boundary(watermark, checkpoint, startedAtMs, options.maxBoundary ?? MAX_BOUNDARY);
+  const evidence = new Evidence(list);
+  const walk = walkOf(list, { from: "", to: "" });
+  const request = checkpoint === null ? walk.request : withParameters(walk.request, startOf(watermark, checkpoint));
+  for await (const page of readPages(upstream, { ...walk, request }, options.context)) {
+    evidence.add(
+      page,
+      page.records.map(record => ({ key: plainText(entry, "key", record) ?? null, isBroken: false })),
+    );
+    const records = page.records.filter(record => boundary.isNew(record));
+    const isLast = page.next === null;
+    const moves = isLast || watermark.checkpoint === "each-page";
+    yield { page, records, checkpoint: moves ? boundary.checkpoint() : null, verdict: isLast ? evidence.verdict() : null };
+  }
+}
+
+/** The first instant to ask for: the lookback before the watermark, and a step more where the parameter itself is left out. */
+function startOf(watermark: Watermark, { watermarkMs }: Checkpoint): Record<string, string> {
+  const step = watermark.isInclusive ? 0 : stepOf[watermark.format];
+  return { [watermark.parameter]: written(watermarkMs - (watermark.lookbackMs ?? 0) - step, watermark.format) };
+}
+
+/** Tells which records had come before, and remembers those that will come again. */
+class Boundary {
+  readonly #watermark: Watermark;
+  readonly #known: ReadonlySet<string>;
+  readonly #limitMs: number;
+  readonly #max: number;
+  /** Records that the next reading may meet again, oldest first by their instant as far as they are kept. */
+  #held: { readonly atMs: number; readonly hash: string }[] = [];
+  #highestMs: number;
+  /** Records at or after this instant have been forgotten. */
+  #forgottenFromMs = Number.NEGATIVE_INFINITY;
+
+  constructor(watermark: Watermark, checkpoint: Checkpoint | null, nowMs: number, max: number) {
+    this.#watermark = watermark;
+    this.#known = new Set(checkpoint?.boundary);
+    this.#limitMs = nowMs - (watermark.safetyLagMs ?? DEFAULT_LAG_MS);
+    this.#highestMs = checkpoint?.watermarkMs ?? Number.NEGATIVE_INFINITY;
+    this.#max = max;
+  }
+
+  isNew(record: Json): boolean {
+    const { field, format } = this.#watermark;
+    const atMs = instantIn(valueAt(record, field), format);
+    if (atMs === undefined) throw new ContractError("UPSTREAM_CONTRACT", `${field}: a record does not say when it is from`);
+    const hash = hashOf(exactText(record));
+    this.#highestMs = Math.max(this.#highestMs, Math.min(atMs, this.#limitMs));
+    this.#hold(atMs, hash);
+    return !this.#known.has(hash);
+  }
+
+  checkpoint(): Checkpoint {
+    const watermarkMs = Number.isFinite(this.#highestMs) ? this.#highestMs : this.#limitMs;
+    const fromMs = this.#fromMs();
+    const hashes = this.#held.filter(({ atMs }) => atMs >= fromMs).map(({ hash }) => hash);
+    const isBoundaryKnown = this.#forgottenFromMs < fromMs && hashes.length <= this.#max;
+    return { watermarkMs, boundary: isBoundaryKnown ? hashes : [], isBoundaryKnown };
+  }
+
+  /** The first instant that the next reading may see, whatever the parameter's steps. */
+  #fromMs(): number {
+    const { lookbackMs = 0, format } = this.#watermark;
+    return this.#highestMs - lookbackMs - 2 * stepOf[format];
+  }
+
+  /** Keeps twice the allowed number before it forgets what is too old to come again, and then what is too much. */
+  #hold(atMs: number, hash: string): void {
+    if (atMs < this.#fromMs()) return;
+    this.#held.push({ atMs, hash });
+    if (this.#held.length <= 2 * this.#max) return;
+    const fromMs = this.#fromMs();
+    this.#held = this.#held.filter(item => item.atMs >= fromMs);
+    if (this.#held.length <= this.#max) return;
+    this.#forgottenFromMs = Math.max(this.#forgottenFromMs, ...this.#held.map(item => item.atMs));
+    this.#held = [];
+  }
+}
