@@ -21,7 +21,7 @@ import { checkOperation } from "./limits/check.ts";
 import type { CostEstimate, UpstreamCalls } from "./limits/cost.ts";
 import { inspectText } from "./limits/inspect.ts";
 import { checkLimit, type QueryLimits } from "./limits/limits.ts";
-import { KEYS_PER_CONVERSION } from "./rates.ts";
+import { callsForRates } from "./rates.ts";
 import type { RequestContext } from "./request-context.ts";
 
 export interface EngineOptions {
@@ -177,8 +177,7 @@ function callsOf(catalog: Catalog): UpstreamCalls {
 
 function callsFor({ collection: { canonical, lookup, related } }: CatalogEntry, parents: number, itemsPerParent: number): number {
   if (canonical === "Customer") return lookup?.mode === "batch" ? Math.ceil(parents / lookup.max) : parents;
-  if (canonical === "ExchangeRate")
-    return lookup?.mode === "batch" ? Math.ceil((parents * KEYS_PER_CONVERSION) / lookup.max) : parents * KEYS_PER_CONVERSION;
+  if (canonical === "ExchangeRate") return callsForRates(parents, Date.now());
   if (related?.mode === "batch") return Math.ceil(parents / related.max(longestWindow));
   return parents * Math.max(1, Math.ceil(itemsPerParent / (related?.pages.maxPageSize ?? 1)));
 }

@@ -10,6 +10,7 @@ import type { Fetched, Outcomes } from "../upstream/reads.ts";
 import { relatedRecords } from "../upstream/related.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import { IssueCounts } from "./issue-counts.ts";
+import type { RateYear } from "./rate-year.ts";
 import { RelatedList } from "./related-list.ts";
 import { type ReadPlan, SharedReads } from "./shared-reads.ts";
 
@@ -24,6 +25,7 @@ export interface GatewayParts {
 }
 
 const MAX_CACHED = 50_000;
+const MAX_RATE_YEARS = 64;
 
 /** What all live requests of the process share: fresh records, reads in flight, counts. */
 export class Gateway {
@@ -35,6 +37,7 @@ export class Gateway {
   readonly issues = new IssueCounts();
   readonly records: SharedReads<Fetched>;
   readonly recordLists: SharedReads<readonly Fetched[]>;
+  readonly rateYears = new SharedReads<RateYear>(MAX_RATE_YEARS);
   readonly #lists: LRUCache<string, RelatedList>;
   readonly #fillProblems = new Map<string, string>();
   #isIndexed = false;
@@ -108,6 +111,7 @@ export class Gateway {
   clear(): void {
     this.records.clear();
     this.recordLists.clear();
+    this.rateYears.clear();
     this.#lists.clear();
   }
 

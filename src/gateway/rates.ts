@@ -1,13 +1,14 @@
-import DataLoader from "dataloader";
 import { exponentOf, isCurrency } from "../core/currency.ts";
 import { dayOf } from "../core/days.ts";
 import { productOver, quotientOf } from "../core/decimal.ts";
 import { ContractError, RequestError } from "../core/errors.ts";
 import type { CatalogEntry } from "../source/catalog.ts";
 import type { CallContext } from "../upstream/context.ts";
-import type { Fetched } from "../upstream/reads.ts";
+import { type Fetched, type Outcomes, placed } from "../upstream/reads.ts";
 import { fieldOf } from "./customer-reader.ts";
 import type { Gateway } from "./gateway.ts";
+import { readRateYear, type RateYear } from "./rate-year.ts";
+import type { ReadPlan } from "./shared-reads.ts";
 
 /** What is to be converted. */
 export interface Money {
@@ -36,8 +37,6 @@ interface Leg {
   readonly fetchedAtMs: number;
 }
 
-type Read = Fetched | null;
-
 /** Rates are read against this currency: open feeds publish them so, and two of them make any other. */
 const PIVOT = "EUR";
 const ONE: Leg = { rate: "1", fetchedAtMs: Number.POSITIVE_INFINITY };
@@ -45,15 +44,17 @@ const ONE: Leg = { rate: "1", fetchedAtMs: Number.POSITIVE_INFINITY };
 const MAX_DAYS_BACK = 7;
 const SIGNIFICANT_DIGITS = 12;
 const DAY_MS = 86_400_000;
+/** The euro has rates since 1999, one listing for each year. */
+const FIRST_YEAR = 1999;
 
-/** Keys that one conversion looks for at most: a rate for each of two currencies on each day that may have one. */
-export const KEYS_PER_CONVERSION = 2 * (MAX_DAYS_BACK + 1);
+/** The requests that so many conversions take at most. */
+export const callsForRates = (conversions: number, nowMs: number): number =>
+  Math.min(2 * conversions, new Date(nowMs).getUTCFullYear() - FIRST_YEAR + 1);
 
-/** Converts money for one request. What several conversions need is read once, in batches, and shared with all other requests while it is fresh. */
+/** Converts money for one request. Rates are read by calendar year, once for all requests while they are fresh, and decoded as they are needed. */
 export class RateReader {
   readonly #gateway: Gateway;
   readonly #call: CallContext;
-  readonly #loaders = new Map<string, DataLoader<string, Read>>();
 
   constructor(gateway: Gateway, call: CallContext) {
     this.#gateway = gateway;
@@ -68,47 +69,42 @@ export class RateReader {
     const currency = to.toUpperCase();
     if (!isCurrency(currency)) throw refused("currency must be a code of ISO 4217 such as USD");
     if (currency === money.currency) return unchanged(money);
-    const entry = this.#entry();
-    const loader = this.#loaderOf(entry);
-    const days = daysBack(money.day);
-    const [below, above] = await Promise.all([legsOf(loader, money.currency, days), legsOf(loader, currency, days)]);
-    for (const [place, day] of days.entries()) {
-      const [from, into] = [legOf(entry, below[place]), legOf(entry, above[place])];
+    const entry = this.#gateway.catalog.of("ExchangeRate")[0];
+    if (entry === undefined) throw refused("no source of exchange rates is declared");
+    const days = daysBack(money.day).filter(day => yearOf(day) >= FIRST_YEAR);
+    const years = await this.#years(entry, days);
+    for (const day of days) {
+      const year = years.get(String(yearOf(day)));
+      const [from, into] = [money.currency, currency].map(code => legOf(entry, year, code, day));
       if (from && into) return converted(entry, money, currency, { day, from, into });
     }
     throw unavailable(entry, money, currency);
   }
 
-  #entry(): CatalogEntry {
-    const entry = this.#gateway.catalog.of("ExchangeRate").find(({ collection }) => collection.lookup !== undefined);
-    if (entry === undefined) throw refused("no source of exchange rates is declared");
-    return entry;
-  }
-
-  /** While one batch is being read, what else is asked for gathers for the next one: invoices arrive customer by customer. */
-  #loaderOf(entry: CatalogEntry): DataLoader<string, Read> {
-    const known = this.#loaders.get(entry.id);
-    if (known) return known;
-    let going: Promise<unknown> = Promise.resolve();
-    const batch = (keys: readonly string[]) => {
-      const read = this.#read(entry, keys);
-      going = read.catch(() => undefined);
-      return read;
-    };
-    const batchScheduleFn = (dispatch: () => void) => void going.then(() => setImmediate(dispatch));
-    const loader = new DataLoader<string, Read>(batch, { name: entry.id, batchScheduleFn });
-    this.#loaders.set(entry.id, loader);
-    return loader;
-  }
-
-  /** Reads keys in the order of their days, so that the requests they are divided into each span few days. */
-  async #read(entry: CatalogEntry, keys: readonly string[]): Promise<readonly (Read | Error)[]> {
-    const sorted = keys.toSorted((a, b) => (a.slice(-10) < b.slice(-10) ? -1 : 1));
-    const outcomes = await this.#gateway.records.readMany(this.#gateway.lookupPlan(entry), sorted, this.#call);
-    const found = new Map(sorted.map((key, place) => [key, outcomes[place] ?? null]));
-    return keys.map(key => found.get(key) ?? null);
+  /** Throws the first failure: without a year it is not known which of its days has the latest rate. */
+  async #years(entry: CatalogEntry, days: readonly string[]): Promise<ReadonlyMap<string, RateYear | null>> {
+    const names = [...new Set(days.map(day => String(yearOf(day))))];
+    const outcomes = await this.#gateway.rateYears.readMany(planOf(this.#gateway, entry), names, this.#call);
+    return new Map(names.map((name, place) => [name, orThrow(outcomes[place] ?? null)]));
   }
 }
+
+function orThrow<T>(outcome: T | Error): T {
+  if (outcome instanceof Error) throw outcome;
+  return outcome;
+}
+
+function planOf(gateway: Gateway, entry: CatalogEntry): ReadPlan<RateYear | null> {
+  const upstream = gateway.upstreamOf(entry.source.name);
+  const onDecoded = ({ issues }: Fetched) => gateway.issues.count(entry.id, issues);
+  const read = (year: string, context: CallContext) =>
+    readRateYear(entry, year, { upstream, context, onDecoded }).catch((thrown: unknown) => placed(thrown, entry));
+  const load = async (years: readonly string[], context: CallContext): Promise<Outcomes<RateYear | null>> =>
+    new Map(await Promise.all(years.map(async year => [year, await read(year, context)] as const)));
+  return { scope: entry.id, entry, freshMs: entry.collection.freshness.cacheMs, load };
+}
+
+const yearOf = (day: string): number => Number(day.slice(0, 4));
 
 const unchanged = ({ amount, currency, day }: Money): Conversion => ({
   amount,
@@ -125,22 +121,13 @@ const daysBack = (day: string): readonly string[] => {
   return Array.from({ length: MAX_DAYS_BACK + 1 }, (_empty, back) => dayOf(atMs - back * DAY_MS));
 };
 
-/** What was read of a currency for each day; the pivot is worth one of itself on all of them. */
-async function legsOf(
-  loader: DataLoader<string, Read>,
-  code: string,
-  days: readonly string[],
-): Promise<readonly (Read | Leg | Error)[]> {
-  return code === PIVOT ? days.map(() => ONE) : loader.loadMany(days.map(day => `${PIVOT}:${code}:${day}`));
-}
-
-/** Undefined when nothing is published for that day; throws when that is not known. */
-function legOf(entry: CatalogEntry, read: Read | Leg | Error | undefined): Leg | undefined {
-  if (read instanceof Error) throw read;
-  if (read === null || read === undefined) return undefined;
-  if ("rate" in read) return read;
-  const rate = fieldOf(entry, read, "rate");
-  if (typeof rate === "string" && /^[^-]*[1-9]/.test(rate)) return { rate, fetchedAtMs: read.fetchedAtMs };
+/** Undefined when nothing is published for that day. */
+function legOf(entry: CatalogEntry, year: RateYear | null | undefined, code: string, day: string): Leg | undefined {
+  if (code === PIVOT) return ONE;
+  const found = year?.find(`${PIVOT}:${code}:${day}`);
+  if (found === undefined) return undefined;
+  const rate = fieldOf(entry, found, "rate");
+  if (typeof rate === "string" && /^[^-]*[1-9]/.test(rate)) return { rate, fetchedAtMs: found.fetchedAtMs };
   const details = { source: entry.source.name, collection: entry.name };
   throw new ContractError("UPSTREAM_CONTRACT", `${entry.source.title}: a rate is not greater than zero`, { details });
 }

@@ -37,7 +37,7 @@ describe("finding a customer", () => {
     const { id, email, identities } = data.customer;
     expect(id).toMatch(/^cst_[0-9a-f]{20}$/);
     expect(new Set(identities.map(({ source }: Loose) => source))).toEqual(
-      new Set(world.product.catalog.sources.map(({ name }) => name)),
+      new Set(world.product.catalog.of("Customer").map(({ source }) => source.name)),
     );
     expect(await idOf(`query ($id: ID!) { customer(id: $id) { id } }`, { id })).toBe(id);
     for (const { source, key } of identities) {
