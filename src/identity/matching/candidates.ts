@@ -8,18 +8,21 @@ export interface BlockingRule {
   /** The columns that a pair of this rule agrees on altogether: they say nothing more about such a pair. */
   readonly columns: readonly string[];
   /** SQL over a record; NULL leaves the record out. */
-  readonly key: string;
+  readonly parts: readonly string[];
 }
 
 /** Records in one block at most: what more of them share says little, and pairs grow with the square. */
 const MAX_BLOCK = 60;
-/** Pairs that one rule may bring, and all together, for each record; and all together at most. */
+/** Pairs that one rule may bring, for each record. */
 const MAX_PAIRS_PER_RULE = 12;
-const MAX_PAIRS_PER_RECORD = 40;
-const MAX_PAIRS = 30_000_000;
+/** Pairs that all rules may bring: so many for each record, but some hundred thousand are no trouble for a small input. */
+const MAX_PAIRS_PER_RECORD = 6;
+const FREE_PAIRS = 400_000;
+/** A rule whose large blocks were left out for more than this share of the records does not stand for the narrower rules. */
+const MAX_LEFT_OUT = 0.01;
 
 const whole = ({ column }: Field): string => named(column);
-const part: Readonly<Partial<Record<Field["kind"], (column: string) => string>>> = {
+const begins: Readonly<Partial<Record<Field["kind"], (column: string) => string>>> = {
   name: column => `left(${column}, 3)`,
   date: column => `left(${column}, 6)`,
   email: column => `split_part(${column}, '@', 1)`,
@@ -30,15 +33,17 @@ const part: Readonly<Partial<Record<Field["kind"], (column: string) => string>>>
 /** Every rule that might be worth it: a field whole, two fields whole, and two fields of which one is only begun alike. */
 function possibleRules(fields: readonly Field[]): BlockingRule[] {
   const rules: BlockingRule[] = [];
-  const add = (columns: readonly string[], parts: readonly string[], name: string) =>
-    rules.push({ name, columns, key: parts.length === 1 ? parts[0]! : `(${parts.join(` || '|' || `)})` });
-  for (const field of fields) if (field.kind !== "category") add([field.column], [whole(field)], field.column);
+  const add = (columns: readonly string[], parts: readonly string[], name: string) => rules.push({ name, columns, parts });
+  const telling = fields.filter(({ kind }) => kind !== "category");
+  for (const field of telling) {
+    add([field.column], [whole(field)], field.column);
+    const begun = begins[field.kind]?.(named(field.column));
+    if (begun !== undefined && field.kind !== "name" && field.kind !== "text") add([], [begun], `${field.column}…`);
+  }
   for (const [index, one] of fields.entries()) {
-    const begun = part[one.kind]?.(named(one.column));
-    if (begun !== undefined && one.kind !== "name" && one.kind !== "text") add([], [begun], `${one.column}…`);
     for (const two of fields.slice(index + 1)) {
       add([one.column, two.column], [whole(one), whole(two)], `${one.column} + ${two.column}`);
-      const begunTwo = part[two.kind]?.(named(two.column));
+      const [begun, begunTwo] = [begins[one.kind]?.(named(one.column)), begins[two.kind]?.(named(two.column))];
       if (begun !== undefined && begunTwo !== undefined) add([], [begun, begunTwo], `${one.column}… + ${two.column}…`);
     }
   }
@@ -47,44 +52,62 @@ function possibleRules(fields: readonly Field[]): BlockingRule[] {
 
 /** Declared blocking rules as rules. */
 export const declaredRules = (blocking: readonly (readonly string[])[]): BlockingRule[] =>
-  blocking.map(columns => ({
-    name: columns.join(" + "),
-    columns,
-    key: `(${columns.map(column => named(column)).join(" || '|' || ")})`,
-  }));
+  blocking.map(columns => ({ name: columns.join(" + "), columns, parts: columns.map(named) }));
 
-/** The possible rules that bring a bearable number of pairs, those that reach most records first. */
+const keyOf = ({ parts }: BlockingRule): string => `(${parts.join(" || '|' || ")})`;
+
+interface Measured {
+  readonly rule: BlockingRule;
+  readonly reached: number;
+  readonly pairs: number;
+  /** Records in blocks that are too large. */
+  readonly leftOut: number;
+}
+
+/**
+ * The possible rules that bring a bearable number of pairs, those first that bring few for each record that they reach. A rule all of whose pairs
+ * another brings is left out.
+ */
 export async function chooseRules(
   engine: Engine,
   fields: readonly Field[],
   records: number,
   atMost: number,
 ): Promise<BlockingRule[]> {
-  const measured: { rule: BlockingRule; reached: number; pairs: number }[] = [];
-  for (const rule of possibleRules(fields)) {
-    const [row] = await engine.rows(`
-      SELECT coalesce(sum(size), 0) AS reached, coalesce(sum(size * (size - 1) / 2), 0) AS pairs
-      FROM (SELECT count(*) AS size FROM record WHERE ${rule.key} IS NOT NULL GROUP BY ${rule.key} HAVING count(*) BETWEEN 2 AND ${MAX_BLOCK})`);
-    const [reached, pairs] = [Number(row?.["reached"]), Number(row?.["pairs"])];
-    if (reached > 0 && pairs <= MAX_PAIRS_PER_RULE * records) measured.push({ rule, reached, pairs });
+  const measured: Measured[] = [];
+  for (const rule of possibleRules(fields)) measured.push(await measureRule(engine, rule));
+  const bearable = measured.filter(({ reached, pairs }) => reached > 0 && pairs <= MAX_PAIRS_PER_RULE * records);
+  bearable.sort((a, b) => a.pairs / a.reached - b.pairs / b.reached);
+  const most = Math.max(FREE_PAIRS, MAX_PAIRS_PER_RECORD * records);
+  let chosen: Measured[] = [];
+  for (const each of bearable) {
+    if (chosen.some(wide => covers(wide, each, records))) continue;
+    const kept = chosen.filter(narrow => !covers(each, narrow, records));
+    if (kept.length < atMost && each.pairs + kept.reduce((sum, { pairs }) => sum + pairs, 0) <= most) chosen = [...kept, each];
   }
-  measured.sort((a, b) => b.reached - a.reached || (a.rule.name < b.rule.name ? -1 : 1));
-  let left = Math.min(MAX_PAIRS, MAX_PAIRS_PER_RECORD * records);
-  const chosen = measured.slice(0, atMost).filter(({ pairs }) => {
-    if (pairs > left) return false;
-    left -= pairs;
-    return true;
-  });
   return chosen.map(({ rule }) => rule);
 }
 
+async function measureRule(engine: Engine, rule: BlockingRule): Promise<Measured> {
+  const key = keyOf(rule);
+  const [row] = await engine.rows(`
+    SELECT coalesce(sum(size) FILTER (size <= ${MAX_BLOCK}), 0) AS reached, coalesce(sum(size) FILTER (size > ${MAX_BLOCK}), 0) AS left_out,
+      coalesce(sum(size * (size - 1) / 2) FILTER (size <= ${MAX_BLOCK}), 0) AS pairs
+    FROM (SELECT count(*) AS size FROM record WHERE ${key} IS NOT NULL GROUP BY ${key} HAVING count(*) > 1)`);
+  return { rule, reached: Number(row?.["reached"]), pairs: Number(row?.["pairs"]), leftOut: Number(row?.["left_out"]) };
+}
+
+/** Whether a rule brings every pair of another that matters. */
+const covers = (wide: Measured, narrow: Measured, records: number): boolean =>
+  wide.leftOut <= MAX_LEFT_OUT * records && wide.rule.parts.every(part => narrow.rule.parts.includes(part));
+
 /** The pairs of one rule, smaller number first, as a query. */
-export const pairsOf = ({ key }: BlockingRule, acrossOnly: boolean): string => `
-  SELECT l.n AS a, r.n AS b
-  FROM (SELECT n, source, ${key} AS block FROM record) AS l
-  JOIN (SELECT n, source, ${key} AS block FROM record) AS r ON l.block = r.block AND l.n < r.n
-  JOIN (SELECT ${key} AS block FROM record WHERE ${key} IS NOT NULL GROUP BY block HAVING count(*) BETWEEN 2 AND ${MAX_BLOCK}) AS small ON small.block = l.block
-  ${acrossOnly ? "WHERE l.source <> r.source" : ""}`;
+export function pairsOf(rule: BlockingRule, acrossOnly: boolean): string {
+  const key = keyOf(rule);
+  const blocks = `SELECT n, source, ${key} AS block FROM record WHERE block IS NOT NULL QUALIFY count(*) OVER (PARTITION BY block) BETWEEN 2 AND ${MAX_BLOCK}`;
+  const across = acrossOnly ? "AND l.source <> r.source" : "";
+  return `SELECT l.n AS a, r.n AS b FROM (${blocks}) AS l JOIN (${blocks}) AS r ON l.block = r.block AND l.n < r.n ${across}`;
+}
 
 /** Makes the table `pair` (a, b): every pair that some rule brings, once. Returns how many there are. */
 export async function collectPairs(engine: Engine, rules: readonly BlockingRule[], acrossOnly: boolean): Promise<number> {

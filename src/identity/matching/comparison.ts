@@ -13,9 +13,11 @@ const similar = (least: number): Level => ({
   name: `Jaro–Winkler ≥ ${least}`,
   when: (l, r) => `jaro_winkler_similarity(${l}, ${r}) >= ${least}`,
 });
+/** Counting edits is dear; texts that begin and end differently, or are not nearly of one length, are further apart. */
 const edits = (most: number): Level => ({
   name: most === 1 ? "one edit" : `${most} edits`,
-  when: (l, r) => `levenshtein(${l}, ${r}) <= ${most}`,
+  when: (l, r) =>
+    `abs(length(${l}) - length(${r})) <= ${most} AND (left(${l}, 2) = left(${r}, 2) OR right(${l}, 2) = right(${r}, 2)) AND levenshtein(${l}, ${r}) <= ${most}`,
 });
 const differs = (share: number): Level => ({
   name: `differs by ${share * 100} % at most`,
