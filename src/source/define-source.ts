@@ -1,6 +1,7 @@
 import { canonical } from "../core/canonical.ts";
 import { ConfigError } from "../core/errors.ts";
 import { type Auth, secretNamesOf } from "./auth.ts";
+import { listingProblem } from "./check-listing.ts";
 import type { Collection } from "./collection.ts";
 import type { Failures } from "./failures.ts";
 import type { Learned, Limit } from "./limits.ts";
@@ -101,7 +102,8 @@ function checkCollection(spec: SourceSpec, name: string, collection: Collection)
   if (missing.length > 0)
     refuse(place, `no rule for the canonical fields ${missing.join(", ")}; use literal(null) for what the source lacks`);
   if (unknown.length > 0) refuse(place, `${collection.canonical} has no fields ${unknown.join(", ")}`);
-  if (collection.list.pages.maxPageSize < 1) refuse(place, "maxPageSize must be at least 1");
+  const problem = listingProblem(collection.list);
+  if (problem !== undefined) refuse(place, problem);
   if (collection.canonical === "Customer") checkCustomer(place, collection);
   else if ("customer" in canonical[collection.canonical]) checkOwned(spec, place, collection);
 }

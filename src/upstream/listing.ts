@@ -6,6 +6,7 @@ import type { CallContext } from "./context.ts";
 import { type Ceilings, ListingGuard } from "./listing/guard.ts";
 import { readExport } from "./listing/export.ts";
 import type { ListingUpstream } from "./listing/listing-upstream.ts";
+import { isCounted } from "./listing/standing.ts";
 import { strategyOf } from "./listing/strategies.ts";
 import { itemsAt } from "./records.ts";
 import type { UpstreamResponse } from "./upstream.ts";
@@ -48,7 +49,7 @@ export async function* readPages(upstream: ListingUpstream, walk: Walk, context:
   if (pages.style === "export") return yield* readExport(upstream, { ...walk, pages }, context);
   const place = { source: upstream.source.name, operation: walk.request.operation };
   const baseUrl = () => upstream.baseUrl ?? upstream.source.client.baseUrl;
-  const guard = new ListingGuard(place, walk);
+  const guard = new ListingGuard(place, walk, isCounted(pages));
   const strategy = strategyOf(pages);
   const size = Math.min(walk.pageSize ?? pages.maxPageSize, pages.maxPageSize);
   let cursor: string | null = walk.from ?? null;

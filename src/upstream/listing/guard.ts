@@ -18,6 +18,9 @@ const MAX_EMPTY = 1_000;
 /** Pages in a row without one record that had not come before. */
 const MAX_STALE = 10;
 
+/** Pages in a row that new records may push back where pages are counted. */
+const MAX_PUSHED_BACK = 2;
+
 /** What the guard looks at in a page. */
 export interface Seen {
   readonly cursor: string | null;
@@ -38,9 +41,14 @@ export class ListingGuard {
   #pages = 0;
   #bytes = 0;
   #emptyInARow = 0;
+  #repeatedInARow = 0;
+  /** Pages in a row that may come again. */
+  readonly #mayRepeat: number;
   #startedAtMs: number | undefined;
 
-  constructor(place: { source: string; operation: string }, ceilings: Ceilings) {
+  /** `isCounted`: whether pages are found by counting, so that a page's worth of new records pushes a page back once. */
+  constructor(place: { source: string; operation: string }, ceilings: Ceilings, isCounted = false) {
+    this.#mayRepeat = isCounted ? MAX_PUSHED_BACK : 0;
     this.#place = place;
     this.#ceilings = { ...defaults, ...ceilings };
   }
@@ -50,8 +58,9 @@ export class ListingGuard {
     const { cursor, next, records } = page;
     if (next !== null && (next === cursor || !this.#isNew(`cursor ${next}`)))
       this.#stop("repeated cursor", "a page cursor came back");
-    if (records.length > 0 && !this.#isNew(`content ${contentOf(records)}`))
-      this.#stop("repeated content", "the content of a page came back");
+    const isRepeated = records.length > 0 && !this.#isNew(`content ${contentOf(records)}`);
+    this.#repeatedInARow = isRepeated ? this.#repeatedInARow + 1 : 0;
+    if (this.#repeatedInARow > this.#mayRepeat) this.#stop("repeated content", "the content of a page came back");
     this.#emptyInARow = records.length === 0 ? this.#emptyInARow + 1 : 0;
     if (this.#emptyInARow > MAX_EMPTY) this.#stop("no progress", `more than ${MAX_EMPTY} empty pages in a row`);
   }

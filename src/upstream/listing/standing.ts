@@ -53,6 +53,9 @@ const footingOf = (pages: Pagination): "whole" | "count" | "place" => {
   return "marks" in pages && pages.marks === "offset" ? "count" : "place";
 };
 
+/** Whether the next page is found by counting. */
+export const isCounted = (pages: Pagination): boolean => footingOf(pages) === "count";
+
 /**
  * What a listing of several pages may do to a row that stands all the time. A count shifts when rows come or go before it. A place holds, but a row
  * that an edit moves behind it is passed over, and one that is moved before it comes again: in a newest-first order by the last change edited rows
