@@ -1,6 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "@jest/globals";
+import { pagingDocument } from "./paging.ts";
 import { errorsDocument, settingsTable } from "./tables.ts";
 
 const pathOf = (name: string): string => fileURLToPath(new URL(`../../../${name}`, import.meta.url));
@@ -23,6 +24,8 @@ function withBlock(text: string, name: string, content: string): string {
 
 describe("documents that repeat what the code says", () => {
   it("docs/errors.md is the error table", () => expectDocument("docs/errors.md", errorsDocument));
+
+  it("docs/pagination.md is what the styles of paging state", () => expectDocument("docs/pagination.md", pagingDocument));
 
   it("the README's settings are those that are read", () =>
     expectDocument("README.md", text => withBlock(text, "settings", settingsTable())));

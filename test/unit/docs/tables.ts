@@ -2,7 +2,7 @@ import { errorTable } from "../../../src/core/errors.ts";
 import { settings } from "../../../src/app/config.ts";
 
 /** A Markdown table, its columns aligned as the formatter aligns them. */
-function tableOf(head: readonly string[], rows: readonly (readonly string[])[]): string {
+export function tableOf(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const cells = [head, ...rows].map(row => row.map(cell => cell.replaceAll("|", "\\|")));
   const widths = head.map((_name, column) => Math.max(...cells.map(row => row[column]?.length ?? 0)));
   const lineOf = (row: readonly string[]) => `| ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(" | ")} |`;
