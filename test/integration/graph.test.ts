@@ -6,6 +6,10 @@ const everything = `query ($first: Int!) { customers(first: $first) { nodes {
   id name email phone company country status createdAt
   invoices(last: 5) { amount currency status } tickets(last: 5) { subject status } usage { day sessions } } } }`;
 
+/** The requests that were made, by source. */
+const made = (calls: Readonly<Record<string, number>>) =>
+  Object.fromEntries(Object.entries(calls).filter(([, count]) => count > 0));
+
 let world: TestWorld;
 beforeAll(async () => {
   world = await startWorld({ customers: 120 });
@@ -246,7 +250,7 @@ describe("upstream calls", () => {
       expect(calls[source]).toBeGreaterThan(0);
     }
     expect(second?.data).toEqual(first?.data);
-    expect(again).toEqual({ hubspot: 0, product: 0, stripe: 0, zendesk: 0 });
+    expect(made(again)).toEqual({});
   });
 
   it("the same customer asked for twice in one query costs once", async () => {
@@ -256,7 +260,7 @@ describe("upstream calls", () => {
       const { data } = await world.ask(query);
       expect(data.a).toEqual(data.b);
     });
-    expect(calls).toEqual({ hubspot: 1, product: 0, stripe: 1, zendesk: 0 });
+    expect(made(calls)).toEqual({ hubspot: 1, stripe: 1 });
   });
 
   it("50 identical queries at once cost as much as one", async () => {
@@ -274,10 +278,13 @@ describe("upstream calls", () => {
 describe("sources", () => {
   it("tells health, budget, breaker and last success of each", async () => {
     await world.ask(textbookQuery);
+    await world.ask(
+      `{ customer(id: "4821") { invoices(last: 1) { usd: amountIn(currency: "USD") { rate } sek: amountIn(currency: "SEK") { rate } } } }`,
+    );
     const { data } = await world.ask(
       `{ sources { name health breaker budgets { name unit allowed used left queued windowMs } lastSuccessAt calls collections { name entity indexedAt issues { field code count } } } }`,
     );
-    expect(data.sources.map(({ name }: Loose) => name)).toEqual(["hubspot", "product", "stripe", "zendesk"]);
+    expect(data.sources.map(({ name }: Loose) => name)).toEqual(world.product.catalog.sources.map(({ name }) => name));
     for (const source of data.sources) {
       expect(source).toMatchObject({ health: "UP", breaker: "CLOSED", lastSuccessAt: expect.any(String) });
       for (const { allowed, used, left } of source.budgets) expect(used + left).toBe(allowed);
