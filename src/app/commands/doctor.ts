@@ -30,7 +30,8 @@ export async function doctor(): Promise<void> {
 }
 
 async function examine(source: Source, entry: CatalogEntry, upstream: Upstream): Promise<{ isWell: boolean; lines: string[] }> {
-  const missing = secretVariables(source).filter(name => !process.env[name]);
+  const names = secretVariables(source);
+  const missing = names.filter(name => !process.env[name]);
   const origin = new URL(baseUrlOf(source, process.env)).origin;
   const lines = [
     `address: ${origin}${process.env[baseUrlVariable(source)] ? "" : ` (declared; ${baseUrlVariable(source)} replaces it)`}`,
@@ -39,7 +40,11 @@ async function examine(source: Source, entry: CatalogEntry, upstream: Upstream):
   const problem = await firstPageProblem(entry, upstream);
   return {
     isWell: problem === null,
-    lines: [...lines, `secrets: ${secretVariables(source).join(", ")} set`, problem ?? `answers: one page of ${entry.name} read`],
+    lines: [
+      ...lines,
+      `secrets: ${names.length === 0 ? "none needed" : `${names.join(", ")} set`}`,
+      problem ?? `answers: one page of ${entry.name} read`,
+    ],
   };
 }
 
