@@ -29,6 +29,8 @@ export interface Client {
   readonly cache?: false | { readonly maxBytes?: number };
   /** The header that carries an idempotency key: with it, an unsafe request may be sent again. */
   readonly idempotency?: { readonly header: string };
+  /** Whether a live read whose answer is later than 95 in 100 of its kind is sent once more, budget permitting; false unless stated. */
+  readonly hedge?: boolean;
   readonly failures?: Failures;
 }
 

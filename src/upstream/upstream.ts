@@ -1,21 +1,21 @@
 import { asError, type TributaryError, UpstreamError } from "../core/errors.ts";
 import { type Json, numberText, valueAt } from "../core/json.ts";
-import type { Clock, Logger, Random, Secrets } from "../core/ports.ts";
+import type { Random } from "../core/ports.ts";
 import type { Source } from "../source/define-source.ts";
-import { isRepeatable, type UpstreamRequest } from "../source/request.ts";
-import { type Authorizer, createAuthorizer, type SendForToken } from "./auth/authorizer.ts";
+import { get, isRepeatable, type UpstreamRequest } from "../source/request.ts";
 import { type BackoffPolicy, ceilingMs, defaultBackoff, delayMs } from "./backoff.ts";
 import type { BreakerState, BreakerTicket } from "./breaker.ts";
 import { Breakers, type BreakerStatus } from "./breakers.ts";
 import { Budget, type LimitStatus } from "./budget.ts";
 import { type Classified, classify } from "./classify.ts";
 import type { CallContext } from "./context.ts";
+import { type AttemptFacts, Exchange, type ExchangeOptions } from "./exchange.ts";
 import { asFailure, mayRetry, verdictOn } from "./failure.ts";
-import { HttpCache } from "./http-cache.ts";
 import { RetryBudget } from "./retry-budget.ts";
 import { unlessAborted } from "./unless-aborted.ts";
-import { createTransport, type Transport } from "./transport.ts";
-import type { WireRequest, WireResponse } from "./wire.ts";
+import type { StreamedResponse } from "./transport.ts";
+import { Vitals, type VitalSigns } from "./vitals.ts";
+import type { WireResponse } from "./wire.ts";
 
 /** A source's answer, read and found usable. */
 export interface UpstreamResponse extends WireResponse {
@@ -27,69 +27,42 @@ export interface UpstreamResponse extends WireResponse {
 }
 
 /** What is known of a source's state, for people and for the graph. */
-export interface SourceStatus {
+export interface SourceStatus extends VitalSigns {
   /** The worst of `breakers`. */
   readonly breaker: BreakerState;
   readonly breakers: readonly BreakerStatus[];
   readonly limits: readonly LimitStatus[];
   readonly pausedUntilMs: number | null;
-  readonly calls: number;
-  readonly throttled: number;
-  /** Attempts after the first. */
-  readonly retries: number;
-  /** Answers that were given again without a request, as the source allows. */
-  readonly cacheHits: number;
-  readonly lastSuccessAtMs: number | null;
-  readonly lastFailure: { readonly atMs: number; readonly code: string; readonly httpStatus?: number } | null;
 }
 
-export interface UpstreamOptions {
-  readonly baseUrl: string;
-  readonly secrets: Secrets;
-  readonly clock: Clock;
+export interface UpstreamOptions extends ExchangeOptions {
   readonly random: Random;
-  readonly logger: Logger;
   readonly backoff?: BackoffPolicy;
 }
 
 /** Throws what is wrong with an answer as a whole. */
 export type Check = (response: UpstreamResponse) => void;
 
-/** The credentials that an attempt was made with. */
-interface Used {
-  credential: string | undefined;
-}
-
 /** The one place that speaks to a source: deadline → budget → breaker → attempt (auth, send, classify, learn) → retry. */
 export class Upstream {
   readonly source: Source;
+  /** The address under which the source is spoken to. */
+  readonly baseUrl: string;
   readonly #options: UpstreamOptions;
   readonly #backoff: BackoffPolicy;
   readonly #budget: Budget;
   readonly #breakers = new Breakers();
   readonly #retryBudget = new RetryBudget();
-  readonly #transport: Transport;
-  readonly #authorizer: Authorizer;
-  /** Null when the declaration wants nothing kept. */
-  readonly #cache: HttpCache | null;
-  #calls = 0;
-  #throttled = 0;
-  #retries = 0;
-  #cacheHits = 0;
-  #lastSuccessAtMs: number | null = null;
-  #lastFailure: SourceStatus["lastFailure"] = null;
+  readonly #vitals = new Vitals();
+  readonly #exchange: Exchange;
 
   constructor(source: Source, options: UpstreamOptions) {
     this.source = source;
+    this.baseUrl = options.baseUrl;
     this.#options = options;
     this.#backoff = options.backoff ?? defaultBackoff;
     this.#budget = new Budget(source.client.limits, { clock: options.clock });
-    this.#transport = createTransport(options.baseUrl, source.client);
-    const { cache } = source.client;
-    this.#cache = cache === false ? null : new HttpCache({ clock: options.clock, ...cache });
-    const send: SendForToken = (request, signal) =>
-      this.#transmit(request, this.#transport.prepare(request), { signal, requestId: "token", priority: "live" }, {});
-    this.#authorizer = createAuthorizer(source.client.auth, { ...options, send });
+    this.#exchange = new Exchange(source, { ...options, vitals: this.#vitals, spare: () => undefined });
   }
 
   /**
@@ -98,18 +71,56 @@ export class Upstream {
    * attempts and, where a later try can help, `retryAfterMs`.
    */
   async send(request: UpstreamRequest, context: CallContext, check?: Check): Promise<UpstreamResponse> {
-    const kept = this.#keptAnswer(request, check);
-    if (kept) return kept;
+    const kept = context.priority === "live" ? this.#keptAnswer(request, check) : undefined;
+    return kept ?? this.#persist(request, context, facts => this.#attempt(request, context, { facts, check }));
+  }
+
+  /**
+   * A file that is read as it arrives: at an address that the source gave on one of its `otherHosts`, without credentials and outside its budget, or by a
+   * request under the base URL, with both. Throws as `send` does until the answer has begun.
+   */
+  async download(from: UpstreamRequest | { readonly href: string }, context: CallContext): Promise<StreamedResponse> {
+    const request = "href" in from ? get("download", "/") : from;
+    return this.#persist(request, context, facts =>
+      this.#admitted(request, context, { facts, isFree: "href" in from }, async () => {
+        const answer = await this.#exchange.stream(from, context, facts);
+        if (answer.status !== 200) this.#classify(request, { ...answer, text: await answer.text() });
+        return answer;
+      }),
+    );
+  }
+
+  async status(): Promise<SourceStatus> {
+    const nowMs = this.#options.clock.nowMs();
+    return {
+      breaker: this.#breakers.state(nowMs),
+      breakers: this.#breakers.status(nowMs),
+      limits: await this.#budget.status(),
+      pausedUntilMs: this.#budget.pausedUntilMs(),
+      ...this.#vitals.signs,
+    };
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#budget.close(), this.#exchange.close()]);
+  }
+
+  /** Repeats an attempt as long as that is allowed and may help. */
+  async #persist<T>(
+    request: UpstreamRequest,
+    context: CallContext,
+    attemptOnce: (facts: AttemptFacts) => Promise<T>,
+  ): Promise<T> {
     let hasRenewed = false;
     let last: TributaryError | undefined;
     this.#retryBudget.countRequest(this.#options.clock.nowMs());
     for (let attempt = 1; ;) {
-      const used: Used = { credential: undefined };
+      const facts: AttemptFacts = { attempt, waitedMs: 0 };
       try {
-        return await this.#attempt(request, context, { attempt, used, check });
+        return await attemptOnce(facts);
       } catch (thrown) {
         const error = asFailure(thrown, context.signal);
-        if (error.code === "UPSTREAM_AUTH" && !hasRenewed && this.#authorizer.renew(used.credential)) {
+        if (error.code === "UPSTREAM_AUTH" && !hasRenewed && this.#exchange.renew(facts.credential)) {
           hasRenewed = true;
           attempt++;
           continue;
@@ -121,7 +132,7 @@ export class Upstream {
         await this.#options.clock.sleep(waitMs, context.signal);
         if (wasRefused) continue;
         last = error;
-        this.#retries++;
+        this.#vitals.count("retries");
         attempt++;
       }
     }
@@ -129,23 +140,18 @@ export class Upstream {
 
   /** An earlier answer that the source still vouches for: nothing is sent, nothing taken from the budget. */
   #keptAnswer(request: UpstreamRequest, check: Check | undefined): UpstreamResponse | undefined {
-    if (this.#cache === null || request.method !== "GET") return undefined;
-    const prepared = this.#transport.prepare(request);
-    const kept = this.#cache.fresh(prepared, this.#scope());
+    const kept = this.#exchange.fresh(request);
     if (kept === undefined) return undefined;
     try {
-      const nowMs = this.#options.clock.nowMs();
-      const receivedAtMs = nowMs - Number(kept.headers["age"] ?? 0) * 1000;
+      const receivedAtMs = this.#options.clock.nowMs() - Number(kept.headers["age"] ?? 0) * 1000;
       const answer = { ...kept, ...this.#classify(request, kept), receivedAtMs, attempts: 0 };
       check?.(answer);
-      this.#cacheHits++;
+      this.#vitals.count("cacheHits");
       return answer;
     } catch (thrown) {
-      this.#cache.forget(prepared, this.#scope());
-      this.#options.logger.warn(
-        { source: this.source.name, operation: request.operation, problem: asError(thrown).message },
-        "a kept answer is of no use",
-      );
+      this.#exchange.forget(request);
+      const fields = { source: this.source.name, operation: request.operation, problem: asError(thrown).message };
+      this.#options.logger.warn(fields, "a kept answer is of no use");
       return undefined;
     }
   }
@@ -154,96 +160,52 @@ export class Upstream {
     return classify(response, this.source.client.failures ?? {}, request.mayBeAbsent === true, this.#options.clock.nowMs());
   }
 
-  /** Stands for whose credentials are used. */
-  #scope(): string {
-    return "";
-  }
-
-  async status(): Promise<SourceStatus> {
-    const nowMs = this.#options.clock.nowMs();
-    return {
-      breaker: this.#breakers.state(nowMs),
-      breakers: this.#breakers.status(nowMs),
-      limits: await this.#budget.status(),
-      pausedUntilMs: this.#budget.pausedUntilMs(),
-      calls: this.#calls,
-      throttled: this.#throttled,
-      retries: this.#retries,
-      cacheHits: this.#cacheHits,
-      lastSuccessAtMs: this.#lastSuccessAtMs,
-      lastFailure: this.#lastFailure,
-    };
-  }
-
-  async close(): Promise<void> {
-    await Promise.all([this.#budget.close(), this.#transport.close()]);
-  }
-
   async #attempt(
     request: UpstreamRequest,
     context: CallContext,
-    { attempt, used, check }: { attempt: number; used: Used; check: Check | undefined },
+    { facts, check }: { facts: AttemptFacts; check: Check | undefined },
   ): Promise<UpstreamResponse> {
+    return this.#admitted(request, context, { facts }, async charge => {
+      const response = await this.#exchange.send(request, context, facts);
+      this.#learn(response);
+      const classified = this.#classify(request, response);
+      charge(this.#actualCost(classified.body));
+      const answer = { ...response, ...classified, receivedAtMs: this.#options.clock.nowMs(), attempts: facts.attempt };
+      check?.(answer);
+      return answer;
+    });
+  }
+
+  /** Does a piece of work that sends one request once budget and breaker let it, and tells both what came of it. */
+  async #admitted<T>(
+    request: UpstreamRequest,
+    context: CallContext,
+    { facts, isFree = false }: { facts: AttemptFacts; isFree?: boolean },
+    work: (charge: (cost: number | undefined) => void) => Promise<T>,
+  ): Promise<T> {
     const { clock } = this.#options;
     const breaker = this.#breakers.of(request.operation);
     if (breaker.waitMs(clock.nowMs()) > 0) throw this.#breakerError(request);
     const queuedAtMs = clock.nowMs();
-    const permit = await this.#budget.acquire(request, context);
-    const waitedMs = clock.nowMs() - queuedAtMs;
+    const permit = isFree ? undefined : await this.#budget.acquire(request, context);
+    facts.waitedMs = clock.nowMs() - queuedAtMs;
     let actualCost: number | undefined;
     let ticket: BreakerTicket | undefined;
     try {
       if (breaker.probe) await unlessAborted(breaker.probe, context.signal);
       ticket = breaker.tryEnter(clock.nowMs());
       if (!ticket) throw this.#breakerError(request);
-      context.onAttempt?.(attempt);
-      const response = await this.#exchange(request, context, { attempt, waitedMs, used });
-      this.#learn(response);
-      const classified = this.#classify(request, response);
-      actualCost = this.#actualCost(classified.body);
-      const answer = { ...response, ...classified, receivedAtMs: clock.nowMs(), attempts: attempt };
-      check?.(answer);
+      context.onAttempt?.(facts.attempt);
+      const done = await work(cost => (actualCost = cost));
       breaker.record(ticket, false, clock.nowMs());
-      this.#lastSuccessAtMs = clock.nowMs();
-      return answer;
+      this.#vitals.succeeded(clock.nowMs());
+      return done;
     } catch (thrown) {
-      if (ticket) this.#recordFailure(ticket, asFailure(thrown, context.signal), request, context, attempt);
+      if (ticket) this.#recordFailure(ticket, asFailure(thrown, context.signal), request, context, facts.attempt);
       throw thrown;
     } finally {
-      permit.settle(actualCost);
+      permit?.settle(actualCost);
     }
-  }
-
-  async #exchange(
-    request: UpstreamRequest,
-    context: CallContext,
-    { used, attempt, waitedMs }: { used: Used; attempt: number; waitedMs: number },
-  ): Promise<WireResponse> {
-    const prepared = this.#transport.prepare(request);
-    const scope = this.#scope();
-    const conditional = this.#cache?.conditional(prepared, scope) ?? prepared;
-    const authorized = await this.#authorizer.authorize(conditional, context.signal);
-    used.credential = authorized.credential;
-    context.signal.throwIfAborted();
-    const response = await this.#transmit(request, authorized.request, context, { attempt, waitedMs });
-    return this.#cache?.settle(prepared, scope, response) ?? response;
-  }
-
-  /** Sends, counts and logs; the token endpoint is spoken to in the same way. */
-  async #transmit(
-    request: UpstreamRequest,
-    wire: WireRequest,
-    context: Pick<CallContext, "signal" | "requestId" | "priority">,
-    facts: object,
-  ): Promise<WireResponse> {
-    const { clock, logger } = this.#options;
-    const startedAtMs = clock.nowMs();
-    this.#calls++;
-    const response = await this.#transport.send(wire, context.signal);
-    const { priority, requestId } = context;
-    const line = { source: this.source.name, operation: request.operation, priority, requestId, status: response.status };
-    logger.info({ ...line, ...facts, ms: clock.nowMs() - startedAtMs, bytes: response.text.length }, "upstream call");
-    return response;
   }
 
   /** Rests before being refused, when the provider says that nothing is left and when that ends. */
@@ -264,7 +226,7 @@ export class Upstream {
 
   #breakerError(request: UpstreamRequest): UpstreamError {
     const retryAfterMs = this.#breakers.of(request.operation).waitMs(this.#options.clock.nowMs());
-    const { code, httpStatus } = this.#lastFailure ?? {};
+    const { code, httpStatus } = this.#vitals.signs.lastFailure ?? {};
     const why = code === undefined ? "" : ` (${code}${httpStatus === undefined ? "" : `, ${httpStatus}`})`;
     return new UpstreamError("UPSTREAM_BREAKER_OPEN", `the source failed repeatedly${why} and rests`, {
       details: { retryAfterMs, ...(httpStatus !== undefined && { httpStatus }) },
@@ -284,13 +246,9 @@ export class Upstream {
     const breaker = this.#breakers.of(request.operation);
     if (verdict === "neutral") breaker.release(ticket);
     else breaker.record(ticket, verdict === "sick", nowMs);
-    if (error.code === "UPSTREAM_THROTTLED") {
-      this.#throttled++;
+    this.#vitals.failed(error, nowMs);
+    if (error.code === "UPSTREAM_THROTTLED")
       this.#budget.pauseUntil(nowMs + (error.details.retryAfterMs || this.#budget.restAfterRefusalMs(request)));
-    }
-    if (error.code !== "UPSTREAM_CANCELLED" && error.code !== "UPSTREAM_NOT_FOUND") {
-      this.#lastFailure = { atMs: nowMs, code: error.code, ...(httpStatus !== undefined && { httpStatus }) };
-    }
     const { requestId } = context;
     const fields = { source: this.source.name, operation: request.operation, code: error.code, attempt, requestId };
     this.#options.logger.warn({ ...fields, httpStatus }, "upstream attempt failed");

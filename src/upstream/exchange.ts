@@ -1,0 +1,161 @@
+import type { Clock, Logger, Secrets } from "../core/ports.ts";
+import type { Source } from "../source/define-source.ts";
+import type { UpstreamRequest } from "../source/request.ts";
+import { type Authorizer, createAuthorizer, type SendForToken } from "./auth/authorizer.ts";
+import type { Permit } from "./budget.ts";
+import type { ProxySettings } from "./connection.ts";
+import type { CallContext } from "./context.ts";
+import { hedged } from "./hedge.ts";
+import { HttpCache } from "./http-cache.ts";
+import { Latency } from "./latency.ts";
+import { createTransport, type StreamedResponse, type Transport } from "./transport.ts";
+import type { Vitals } from "./vitals.ts";
+import type { WireRequest, WireResponse } from "./wire.ts";
+
+export interface ExchangeOptions {
+  readonly baseUrl: string;
+  readonly secrets: Secrets;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly proxy?: ProxySettings;
+}
+
+interface ExchangeParts extends ExchangeOptions {
+  readonly vitals: Vitals;
+  /** A place in the budget that nobody waits for, for a second request; undefined when there is none. */
+  readonly spare: (request: UpstreamRequest, context: CallContext) => Permit | undefined;
+}
+
+/** One attempt as it goes to the log. */
+export interface AttemptFacts {
+  readonly attempt: number;
+  /** How long it waited for its turn. */
+  waitedMs: number;
+  /** The credential that was used, once there is one. */
+  credential?: string;
+}
+
+/** One request and its answer, with nothing interpreted: credentials, signature, kept answers, the wire. */
+export class Exchange {
+  readonly #source: Source;
+  readonly #parts: ExchangeParts;
+  readonly #transport: Transport;
+  readonly #authorizer: Authorizer;
+  /** Null when the declaration wants nothing kept. */
+  readonly #cache: HttpCache | null;
+  readonly #latencies = new Map<string, Latency>();
+
+  constructor(source: Source, parts: ExchangeParts) {
+    this.#source = source;
+    this.#parts = parts;
+    this.#transport = createTransport(parts.baseUrl, source.client, parts.proxy ? { proxy: parts.proxy } : {});
+    const { cache, auth } = source.client;
+    this.#cache = cache === false ? null : new HttpCache({ clock: parts.clock, ...cache });
+    const send: SendForToken = (request, signal) =>
+      this.#transmit(request, this.#transport.prepare(request), { signal, requestId: "token", priority: "live" }, {});
+    this.#authorizer = createAuthorizer(auth, { ...parts, send });
+  }
+
+  /** An earlier answer that the source still vouches for: nothing is sent. */
+  fresh(request: UpstreamRequest): WireResponse | undefined {
+    if (this.#cache === null || request.method !== "GET") return undefined;
+    return this.#cache.fresh(this.#transport.prepare(request), this.#scope());
+  }
+
+  /** Drops a kept answer that proved to be of no use. */
+  forget(request: UpstreamRequest): void {
+    this.#cache?.forget(this.#transport.prepare(request), this.#scope());
+  }
+
+  /** Sends a request once, or, where the declaration says so and the answer is late, twice. */
+  async send(request: UpstreamRequest, context: CallContext, facts: AttemptFacts): Promise<WireResponse> {
+    const afterMs = this.#hedgeAfterMs(request, context);
+    if (afterMs === undefined) return this.#sendOnce(request, context, facts);
+    const { clock } = this.#parts;
+    const first = (signal: AbortSignal) => this.#sendOnce(request, { ...context, signal }, facts);
+    return hedged(first, { afterMs, clock, signal: context.signal, second: () => this.#second(request, context, facts) });
+  }
+
+  /** A file that is read as it arrives. An address that the source gave is asked without credentials. */
+  async stream(
+    from: UpstreamRequest | { readonly href: string },
+    context: CallContext,
+    facts: AttemptFacts,
+  ): Promise<StreamedResponse> {
+    this.#parts.vitals.count("calls");
+    if ("href" in from) return this.#transport.stream(this.#transport.prepareDownload(from.href), context.signal);
+    const { request, credential } = await this.#authorizer.authorize(this.#transport.prepare(from), context.signal);
+    facts.credential = credential;
+    context.signal.throwIfAborted();
+    return this.#transport.stream(request, context.signal);
+  }
+
+  /** The credential was refused; true when there is a point in another attempt. */
+  renew(used: string | undefined): boolean {
+    return this.#authorizer.renew(used);
+  }
+
+  async close(): Promise<void> {
+    await this.#transport.close();
+  }
+
+  async #sendOnce(request: UpstreamRequest, context: CallContext, facts: AttemptFacts): Promise<WireResponse> {
+    const prepared = this.#transport.prepare(request);
+    const scope = this.#scope();
+    const conditional = this.#cache?.conditional(prepared, scope) ?? prepared;
+    const authorized = await this.#authorizer.authorize(conditional, context.signal);
+    facts.credential = authorized.credential;
+    context.signal.throwIfAborted();
+    const { attempt, waitedMs } = facts;
+    const response = await this.#transmit(request, authorized.request, context, { attempt, waitedMs });
+    return this.#cache?.settle(prepared, scope, response) ?? response;
+  }
+
+  /** Stands for whose credentials are used. */
+  #scope(): string {
+    return "";
+  }
+
+  #second(request: UpstreamRequest, context: CallContext, facts: AttemptFacts) {
+    const permit = this.#parts.spare(request, context);
+    if (permit === undefined) return undefined;
+    this.#parts.vitals.count("hedges");
+    return async (signal: AbortSignal) => {
+      try {
+        return await this.#sendOnce(request, { ...context, signal }, { ...facts });
+      } finally {
+        permit.settle();
+      }
+    };
+  }
+
+  #hedgeAfterMs(request: UpstreamRequest, { priority }: CallContext): number | undefined {
+    if (this.#source.client.hedge !== true || priority !== "live" || !request.isSafe) return undefined;
+    return this.#latencies.get(request.operation)?.p95Ms();
+  }
+
+  /** Sends, counts and logs; the token endpoint is spoken to in the same way. */
+  async #transmit(
+    request: UpstreamRequest,
+    wire: WireRequest,
+    context: Pick<CallContext, "signal" | "requestId" | "priority">,
+    facts: object,
+  ): Promise<WireResponse> {
+    const { clock, logger, vitals } = this.#parts;
+    const startedAtMs = clock.nowMs();
+    vitals.count("calls");
+    const response = await this.#transport.send(wire, context.signal);
+    const ms = clock.nowMs() - startedAtMs;
+    if (this.#source.client.hedge === true && response.status < 400) this.#latencyOf(request.operation).record(ms);
+    const { priority, requestId } = context;
+    const line = { source: this.#source.name, operation: request.operation, priority, requestId, status: response.status };
+    logger.info({ ...line, ...facts, ms, bytes: response.text.length }, "upstream call");
+    return response;
+  }
+
+  #latencyOf(operation: string): Latency {
+    const known = this.#latencies.get(operation) ?? new Latency();
+    this.#latencies.set(operation, known);
+    return known;
+  }
+}
