@@ -227,7 +227,8 @@ describe("the words of the providers", () => {
     for (const source of sources) {
       const { phrases, names } = providerWords(source);
       expect(phrases.size).toBeGreaterThan(0);
-      expect(names.size).toBeGreaterThan(2);
+      // Its name and its address's variable at least: a source without secrets may say the rest as we do.
+      expect(names.size).toBeGreaterThan(1);
     }
   });
 
