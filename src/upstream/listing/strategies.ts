@@ -159,5 +159,5 @@ const strategies: { readonly [S in PagedStyle]: Strategy<Of<S>> } = {
 
 /** The strategy of a listing's pages, ready to be used with them. */
 export function strategyOf(pages: Of<PagedStyle>): Strategy<Of<PagedStyle>> {
-  return strategies[pages.style] as Strategy<Of<PagedStyle>>;
+  return strategies[pages.style];
 }
