@@ -5,52 +5,79 @@ export interface ScoredPair {
   readonly weight: number;
 }
 
+/** What is known of records apart from how alike they are. */
+export interface ClusterRules {
+  /** A pair links from this weight on. */
+  readonly leastWeight: number;
+  /** Pairs that are one entity for certain, best first. */
+  readonly ties: readonly (readonly [number, number])[];
+  /** Spaces in which an entity has one value at most, and the record's value there: two records that differ in one are never put together. */
+  readonly marksOf: (record: number) => ReadonlyMap<string, string> | undefined;
+}
+
 /** No single pair may outweigh a whole cluster that contradicts it. */
 const MAX_SAY = 12;
 /** What a pair says of which nothing is known: that no blocking rule brought it speaks against it. */
 const UNKNOWN_SAY = -2;
 
-const said = (weight: number): number => Math.max(-MAX_SAY, Math.min(MAX_SAY, weight));
-
 /**
- * Puts records together along the pairs from the threshold on, best first; two clusters are merged only when all pairs between them, taken
- * together, speak for it, and no two records of one `unique` group meet. One good pair cannot chain two entities together. The result does not
- * depend on the order of the pairs.
- * @param groupOf a record's group of which a cluster may hold one record only, or -1
+ * Puts records together: first along the ties, then along the pairs of at least `leastWeight`, best first; by likeness two clusters are merged only when all
+ * pairs between them, taken together, speak for it. One good pair cannot chain two entities together. The result does not depend on the order of the pairs.
  * @returns for every record the smallest record of its cluster
  */
-export function clusterPairs(
-  records: number,
-  pairs: readonly ScoredPair[],
-  leastWeight: number,
-  groupOf: (record: number) => number,
-): Int32Array {
+export function clusterPairs(records: number, pairs: readonly ScoredPair[], rules: ClusterRules): Int32Array {
+  const clusters = new Clusters(records, rules.marksOf);
+  for (const [a, b] of rules.ties) clusters.merge(a, b, () => true);
   const says = new Map<number, number>();
-  for (const { a, b, weight } of pairs) says.set(a * records + b, said(weight));
-  const members = new Map<number, number[]>();
-  const cluster = Int32Array.from({ length: records }, (_, record) => record);
-  const membersOf = (root: number) => members.get(root) ?? [root];
+  for (const { a, b, weight } of pairs) says.set(a * records + b, Math.max(-MAX_SAY, Math.min(MAX_SAY, weight)));
   const say = (x: number, y: number) => says.get(x < y ? x * records + y : y * records + x) ?? UNKNOWN_SAY;
-  const mayMerge = (left: readonly number[], right: readonly number[]) => {
-    let sum = 0;
-    for (const x of left) {
-      for (const y of right) {
-        const group = groupOf(x);
-        if (group >= 0 && group === groupOf(y)) return false;
-        sum += say(x, y);
-      }
-    }
-    return sum > 0;
-  };
-  const links = pairs.filter(({ weight }) => weight >= leastWeight).sort((p, q) => q.weight - p.weight || p.a - q.a || p.b - q.b);
-  for (const { a, b } of links) {
-    const [keep, lose] = [Math.min(cluster[a]!, cluster[b]!), Math.max(cluster[a]!, cluster[b]!)];
-    if (keep === lose) continue;
-    const [kept, lost] = [membersOf(keep), membersOf(lose)];
-    if (!mayMerge(kept, lost)) continue;
-    for (const record of lost) cluster[record] = keep;
-    members.set(keep, [...kept, ...lost]);
-    members.delete(lose);
+  const agree = (left: readonly number[], right: readonly number[]) =>
+    left.reduce((sum, x) => right.reduce((inner, y) => inner + say(x, y), sum), 0) > 0;
+  const links = pairs
+    .filter(({ weight }) => weight >= rules.leastWeight)
+    .sort((p, q) => q.weight - p.weight || p.a - q.a || p.b - q.b);
+  for (const { a, b } of links) clusters.merge(a, b, agree);
+  return clusters.roots;
+}
+
+/** Disjoint sets, each by its smallest record, that remember the marks of their members. */
+class Clusters {
+  readonly roots: Int32Array;
+  readonly #members = new Map<number, number[]>();
+  readonly #marks = new Map<number, ReadonlyMap<string, string>>();
+  readonly #marksOf: ClusterRules["marksOf"];
+
+  constructor(records: number, marksOf: ClusterRules["marksOf"]) {
+    this.roots = Int32Array.from({ length: records }, (_, record) => record);
+    this.#marksOf = marksOf;
   }
-  return cluster;
+
+  merge(a: number, b: number, mayMerge: (left: readonly number[], right: readonly number[]) => boolean): void {
+    const [keep, lose] = [Math.min(this.roots[a]!, this.roots[b]!), Math.max(this.roots[a]!, this.roots[b]!)];
+    if (keep === lose) return;
+    const [kept, lost] = [this.#membersOf(keep), this.#membersOf(lose)];
+    const marks = united(this.#marksIn(keep), this.#marksIn(lose));
+    if (marks === "conflict" || !mayMerge(kept, lost)) return;
+    for (const record of lost) this.roots[record] = keep;
+    this.#members.set(keep, [...kept, ...lost]);
+    this.#members.delete(lose);
+    if (marks) this.#marks.set(keep, marks);
+  }
+
+  #membersOf(root: number): readonly number[] {
+    return this.#members.get(root) ?? [root];
+  }
+
+  #marksIn(root: number): ReadonlyMap<string, string> | undefined {
+    return this.#marks.get(root) ?? this.#marksOf(root);
+  }
+}
+
+function united(
+  left: ReadonlyMap<string, string> | undefined,
+  right: ReadonlyMap<string, string> | undefined,
+): ReadonlyMap<string, string> | undefined | "conflict" {
+  if (!left || !right) return left ?? right;
+  for (const [space, value] of right) if ((left.get(space) ?? value) !== value) return "conflict";
+  return new Map([...left, ...right]);
 }

@@ -1,5 +1,6 @@
+import { named } from "../../mapping/sql-text.ts";
 import { chooseRules, collectPairs, declaredRules, type BlockingRule } from "./candidates.ts";
-import { clusterPairs, type ScoredPair } from "./cluster.ts";
+import { clusterPairs, type ClusterRules, type ScoredPair } from "./cluster.ts";
 import type { Engine } from "./engine.ts";
 import { compareAll, estimateChance, estimateMatches, estimatePrior, type FieldEstimate, score } from "./estimate.ts";
 import type { Field, MatchModel } from "./model.ts";
@@ -28,7 +29,7 @@ const MAX_COMPONENT = 60;
  * cluster). Needs no labels: what agreement means is learnt from the records.
  */
 export async function matchRecords(engine: Engine, columns: readonly string[], model: MatchModel): Promise<MatchReport> {
-  const usable = columns.filter(column => !(model.ignore ?? []).includes(column));
+  const usable = columns.filter(column => ![...(model.ignore ?? []), ...(model.keys ?? [])].includes(column));
   const fields = model.fields ?? (await inferFields(engine, "input", usable));
   const records = await prepareRecords(engine, fields);
   const rules = model.blocking ? declaredRules(model.blocking) : await chooseRules(engine, fields, records, MAX_RULES);
@@ -38,7 +39,8 @@ export async function matchRecords(engine: Engine, columns: readonly string[], m
   await score(engine, estimates, prior, "gamma", "scored");
   const leastWeight = Math.log2((model.threshold ?? DEFAULT_THRESHOLD) / (1 - (model.threshold ?? DEFAULT_THRESHOLD)));
   await completeComponents(engine, { fields, estimates, prior, leastWeight, records, acrossOnly });
-  const { links, clusters } = await cluster(engine, records, leastWeight, acrossOnly);
+  const certain = await certainties(engine, { keys: model.keys ?? [], isEachInputUnique: acrossOnly });
+  const { links, clusters } = await cluster(engine, records, { leastWeight, ...certain });
   return { records, pairs, links, clusters, fields: estimates, blocking: rules.map(({ name }) => name), prior };
 }
 
@@ -105,22 +107,43 @@ async function completeComponents(
 }
 
 /** Pairs that speak against being one entity matter only between records that something speaks for. */
-async function cluster(engine: Engine, records: number, leastWeight: number, isUnique: boolean) {
+async function cluster(engine: Engine, records: number, rules: ClusterRules) {
+  const { leastWeight } = rules;
   const rows = await engine.rows(`
     WITH linked AS (SELECT a AS n FROM scored WHERE weight >= ${leastWeight} UNION SELECT b FROM scored WHERE weight >= ${leastWeight})
     SELECT a, b, weight FROM scored WHERE a IN (FROM linked) AND b IN (FROM linked)`);
   const pairs: ScoredPair[] = rows.map(row => ({ a: Number(row["a"]), b: Number(row["b"]), weight: Number(row["weight"]) }));
-  const groups = isUnique ? await sourceNumbers(engine, records) : undefined;
-  const clusters = clusterPairs(records, pairs, leastWeight, record => groups?.[record] ?? -1);
+  const clusters = clusterPairs(records, pairs, rules);
   await storeClusters(engine, clusters);
   return { links: pairs.filter(({ weight }) => weight >= leastWeight).length, clusters: new Set(clusters).size };
 }
 
-async function sourceNumbers(engine: Engine, records: number): Promise<Int32Array> {
-  const numbers = new Int32Array(records);
-  const rows = await engine.rows("SELECT n, dense_rank() OVER (ORDER BY source) AS source FROM record");
-  for (const row of rows) numbers[Number(row["n"])] = Number(row["source"]);
-  return numbers;
+/** Records with the same value of a key are tied; an entity has one value of each key, and one record of an input that is unique. */
+async function certainties(
+  engine: Engine,
+  { keys, isEachInputUnique }: { keys: readonly string[]; isEachInputUnique: boolean },
+): Promise<Omit<ClusterRules, "leastWeight">> {
+  const ties: [number, number][] = [];
+  const marks = new Map<number, Map<string, string>>();
+  const mark = (record: number, space: string, value: string) => {
+    const known = marks.get(record);
+    if (known) known.set(space, value);
+    else marks.set(record, new Map([[space, value]]));
+  };
+  for (const key of keys) {
+    const rows = await engine.rows(`
+      SELECT record.n, trim(${named(key)}) AS value FROM input JOIN record USING (source, key) WHERE trim(${named(key)}) <> '' ORDER BY value, record.n`);
+    for (const [index, row] of rows.entries()) {
+      mark(Number(row["n"]), `key ${key}`, String(row["value"]));
+      const before = rows[index - 1];
+      if (before?.["value"] === row["value"]) ties.push([Number(before?.["n"]), Number(row["n"])]);
+    }
+  }
+  if (isEachInputUnique) {
+    for (const row of await engine.rows("SELECT n, source FROM record"))
+      mark(Number(row["n"]), `input ${row["source"]}`, String(row["n"]));
+  }
+  return { ties, marksOf: record => marks.get(record) };
 }
 
 async function storeClusters(engine: Engine, clusters: Int32Array): Promise<void> {

@@ -23,6 +23,8 @@ const contract = z.strictObject({
     .array(z.array(z.string().min(1)).min(1))
     .min(1)
     .optional(),
+  /** Columns that are proof: rows with the same value are one, and one never has two values; blank says nothing. */
+  keys: z.array(z.string().min(1)).optional(),
   /** A pair counts as a match from this probability on; 0.9 unless given. */
   threshold: z.number().gt(0).lt(1).optional(),
   /** Whether each input holds every entity once at most: then two of its records are never put together. False unless given. */
