@@ -39,10 +39,11 @@ const general: Readonly<Record<string, readonly string[]>> = {
     "pageInfo",
     "hasNextPage",
     "endCursor",
+    "next",
   ],
   "terms of GraphQL and of HTTP": ["/graphql", "query", "ID", "Int", "String", "Date", "cost", "extensions", "v1", "v2"],
   "what booleans are written as": ["true", "false", "0", "1"],
-  "plain words that we use ourselves, for what a rule reads, any other kind, and a sum": ["inputs", "other", "total"],
+  "plain words that we use ourselves, for what a rule reads, any other kind, and a sum": ["inputs", "other", "total", "category"],
   "one source's name and collection: an English word for what we build, and for what it counts": ["product", "usage"],
 };
 
