@@ -148,6 +148,7 @@ describe("other failures", () => {
   });
 
   it("a client that goes away cancels the upstream work", async () => {
+    await world.reset();
     await world.fault({ source: "stripe", kind: "stall" });
     world.product.gateway.clear();
     const gone = new AbortController();
