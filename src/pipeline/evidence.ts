@@ -2,7 +2,7 @@ import { type Json, keyText, valueAt } from "../core/json.ts";
 import type { CatalogEntry } from "../source/catalog.ts";
 import type { BrokenRecord } from "../store/raw-store.ts";
 import { contractBreaks, mappingOf } from "../upstream/decode.ts";
-import type { Page } from "../upstream/listing.ts";
+import type { Page } from "../upstream/listing/walk.ts";
 import { Evidence } from "../upstream/listing/evidence.ts";
 
 /** Broken records that a manifest names; all are counted. */

@@ -1,43 +1,13 @@
 import { type Json, keyText, valueAt } from "../core/json.ts";
-import type { Clock } from "../core/ports.ts";
-import type { Pagination } from "../source/pagination.ts";
-import type { UpstreamRequest } from "../source/request.ts";
 import type { CallContext } from "./context.ts";
-import { type Ceilings, ListingGuard } from "./listing/guard.ts";
+import { ListingGuard } from "./listing/guard.ts";
 import { readExport } from "./listing/export.ts";
 import type { ListingUpstream } from "./listing/listing-upstream.ts";
 import { isCounted } from "./listing/standing.ts";
 import { strategyOf } from "./listing/strategies.ts";
+import type { Page, Walk } from "./listing/walk.ts";
 import { itemsAt } from "./records.ts";
 import type { UpstreamResponse } from "./upstream.ts";
-
-/** A listing that can be walked, apart from what its records mean. */
-export interface Walk extends Ceilings {
-  readonly request: UpstreamRequest;
-  readonly items: string;
-  readonly pages: Pagination;
-  /** Path of the total that the provider advertises. */
-  readonly total?: string;
-  /** Records a page; the provider's maximum unless stated. */
-  readonly pageSize?: number;
-  /** For waiting on an export; the machine's own unless given. */
-  readonly clock?: Clock;
-  /** Where to go on: a page cursor that an earlier walk gave. */
-  readonly from?: string;
-}
-
-export interface Page {
-  /** The request as it was sent for this page. */
-  readonly request: UpstreamRequest;
-  readonly response: UpstreamResponse;
-  readonly records: readonly Json[];
-  /** The cursor that leads to the next page, or null at the end. */
-  readonly next: string | null;
-  /** False for a last page that is full and that no flag calls the last: the listing may have been cut. */
-  readonly isEndCertain: boolean;
-  /** The number of all records, where the provider says it on this page. */
-  readonly advertisedTotal: number | null;
-}
 
 /**
  * Every page of a listing in the provider's order. Ends when the provider says so, never because a page is short or empty. Throws
@@ -55,10 +25,11 @@ export async function* readPages(upstream: ListingUpstream, walk: Walk, context:
   let cursor: string | null = walk.from ?? null;
   do {
     const request = strategy.request(pages, walk.request, cursor, size);
-    const response = await upstream.send(request, context);
+    const itemsOf = (answer: UpstreamResponse) => itemsAt(answer.body, walk.items, `${place.source} ${place.operation}`);
+    const response = await upstream.send(request, context, answer => void (answer.problems[0] ?? itemsOf(answer)));
     if (response.problems[0]) throw response.problems[0];
     const { body, headers, text, receivedAtMs } = response;
-    const records = itemsAt(body, walk.items, `${place.source} ${place.operation}`);
+    const records = itemsOf(response);
     const { next, isEndCertain } = strategy.next(pages, { request, headers, body, records, cursor, size, baseUrl });
     guard.check({ cursor, next, records, bytes: text.length, receivedAtMs });
     yield { request, response, records, next, isEndCertain, advertisedTotal: totalIn(body, walk.total) };

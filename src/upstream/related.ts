@@ -57,7 +57,9 @@ async function relatedBatch(
   { context, window }: { context: CallContext; window: DayWindow },
 ): Promise<Outcomes<readonly Fetched[]>> {
   try {
-    const response = await upstream.send(related.request(ownerKeys, window), context);
+    const response = await upstream.send(related.request(ownerKeys, window), context, answer => {
+      usableItems(answer, related.items, entry);
+    });
     const records = usableItems(response, related.items, entry);
     const outcomes = new Map<string, Fetched[] | Error>(startOf(entry, related, ownerKeys, response));
     for (const record of records) give(outcomes, entry, record, response);

@@ -1,7 +1,7 @@
 import { TributaryError } from "../../core/errors.ts";
 import type { Completeness, ListingEvidence, Reason, Verdict } from "../../core/verdict.ts";
 import type { Listing } from "../../source/collection.ts";
-import type { Page } from "../listing.ts";
+import type { Page } from "./walk.ts";
 import { hashOf, ProgressGuard } from "./guard.ts";
 import { standingOf } from "./standing.ts";
 

@@ -4,7 +4,7 @@ import { type Clock, systemClock } from "../../core/ports.ts";
 import type { ExportPages } from "../../source/pagination.ts";
 import { get, type UpstreamRequest } from "../../source/request.ts";
 import type { CallContext } from "../context.ts";
-import type { Page, Walk } from "../listing.ts";
+import type { Page, Walk } from "./walk.ts";
 import { underBase } from "../target.ts";
 import type { UpstreamResponse } from "../upstream.ts";
 import type { ListingUpstream } from "./listing-upstream.ts";

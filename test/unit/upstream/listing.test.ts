@@ -4,7 +4,8 @@ import { parseJson } from "../../../src/core/json.ts";
 import { cursorPages, keysetPages, onePage, type Pagination, relayPages } from "../../../src/source/pagination.ts";
 import { get, graphqlQuery, type UpstreamRequest } from "../../../src/source/request.ts";
 import type { CallContext } from "../../../src/upstream/context.ts";
-import { readPages, type Walk } from "../../../src/upstream/listing.ts";
+import { readPages } from "../../../src/upstream/listing.ts";
+import type { Walk } from "../../../src/upstream/listing/walk.ts";
 import type { Upstream, UpstreamResponse } from "../../../src/upstream/upstream.ts";
 
 const context: CallContext = {
