@@ -11,7 +11,8 @@ import { type Normalized, normalize, prepare } from "./normalize.ts";
 import { type OnProgress, stopIfAborted } from "./progress.ts";
 import { issuesPlan, planOf, quarantinePlan, tableNames } from "./tables.ts";
 import { versionOf } from "./version.ts";
-import { openWorkbench, type Workbench } from "./workbench.ts";
+import type { Workbench } from "../mapping/bench.ts";
+import { openWorkbench } from "./workbench.ts";
 
 export interface BuildOptions {
   readonly catalog: Catalog;

@@ -1,7 +1,7 @@
 import { type IdentityRecord, resolveIdentity } from "../identity/resolve.ts";
 import { named, quoted } from "../mapping/sql-text.ts";
 import type { Normalized } from "./normalize.ts";
-import type { Row, Workbench } from "./workbench.ts";
+import type { Row, Workbench } from "../mapping/bench.ts";
 
 /** Rows that are handed to DuckDB before it is told to store them. */
 const FLUSH_ROWS = 10_000;

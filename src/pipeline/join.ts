@@ -5,7 +5,7 @@ import type { Catalog } from "../source/catalog.ts";
 import type { Normalized } from "./normalize.ts";
 import { fieldColumns, isOwned, planOf, type TablePlan } from "./tables.ts";
 import type { MatchCounts } from "./identify.ts";
-import type { Workbench } from "./workbench.ts";
+import type { Workbench } from "../mapping/bench.ts";
 
 /**
  * Joins the customers' records into one row for each cluster. A field comes from the record that survives: of the best ranked collection the

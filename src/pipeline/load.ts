@@ -4,7 +4,7 @@ import { open, stat } from "node:fs/promises";
 import { ContractError } from "../core/errors.ts";
 import { named, quoted } from "../mapping/sql-text.ts";
 import { type Column, DECIMAL_TYPE, type TablePlan } from "./tables.ts";
-import type { Workbench } from "./workbench.ts";
+import type { Workbench } from "../mapping/bench.ts";
 
 /** A file of a dataset's table. */
 export interface TableFile {

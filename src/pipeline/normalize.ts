@@ -3,7 +3,7 @@ import { compileQuery } from "../mapping/compile-sql.ts";
 import { named, quoted } from "../mapping/sql-text.ts";
 import type { StoredPull } from "../store/raw-store.ts";
 import type { BuildInput } from "./inputs.ts";
-import type { Workbench } from "./workbench.ts";
+import type { Workbench } from "../mapping/bench.ts";
 
 /** How the records of one collection fared. */
 export interface NormalizedCounts {

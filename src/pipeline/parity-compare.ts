@@ -2,7 +2,7 @@ import { canonical, type EntityName } from "../core/canonical.ts";
 import { isJsonObject, type Json } from "../core/json.ts";
 import { type LivePage, type Node, textOf } from "./parity-live.ts";
 import { customerFields, type RecordList, recordLists } from "./parity-questions.ts";
-import type { Row } from "./workbench.ts";
+import type { Row } from "../mapping/bench.ts";
 
 /** A place where dataset and graph do not say the same. */
 export interface Difference {

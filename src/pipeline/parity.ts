@@ -9,7 +9,7 @@ import { askPage, type LivePage, type LiveQuery, textOf } from "./parity-live.ts
 import { recordLists } from "./parity-questions.ts";
 import { type OnProgress, stopIfAborted } from "./progress.ts";
 import { canonicalTextSql, planOf } from "./tables.ts";
-import { openBench, type Row, type Workbench } from "./workbench.ts";
+import { openBench, type Row, type Workbench } from "../mapping/bench.ts";
 
 export interface ParityOptions {
   /** Where state is kept; its current dataset is compared. */

@@ -1,7 +1,5 @@
 import {
-  type DuckDBConnection,
   type DuckDBDataChunk,
-  DuckDBInstance,
   DuckDBScalarFunction,
   type DuckDBType,
   type DuckDBValue,
@@ -9,42 +7,14 @@ import {
   LIST,
   VARCHAR,
 } from "@duckdb/node-api";
-import { asError, StoreError } from "../core/errors.ts";
+import { asError } from "../core/errors.ts";
 import { parseJson } from "../core/json.ts";
+import { openBench, type Workbench } from "../mapping/bench.ts";
 import { registerFunctions } from "../mapping/functions.ts";
 import { recordText } from "../mapping/record-text.ts";
 import type { Catalog } from "../source/catalog.ts";
 import { contractBreaks } from "../upstream/decode.ts";
 import { itemsAt } from "../upstream/records.ts";
-
-/** A row as text by column name; what is not text comes as the text that DuckDB prints. */
-export type Row = Readonly<Record<string, string | null>>;
-
-/** An embedded DuckDB that knows how to take responses apart. Nothing of it remains once it is closed. */
-export interface Workbench {
-  readonly connection: DuckDBConnection;
-  /** Runs a statement; throws `STORE_UNAVAILABLE`. */
-  run(sql: string): Promise<void>;
-  /** All rows of a query; throws `STORE_UNAVAILABLE`. */
-  rows(sql: string): Promise<readonly Row[]>;
-  close(): void;
-}
-
-/** Opens an empty workbench that knows nothing beyond DuckDB; it spills to a folder when memory is short, or nowhere. */
-export async function openBench(spillFolder: string | null): Promise<Workbench> {
-  const options = spillFolder === null ? {} : { temp_directory: spillFolder };
-  const instance = await guarded("open", () => DuckDBInstance.create(":memory:", options));
-  const connection = await instance.connect();
-  return {
-    connection,
-    run: async sql => void (await guarded(sql, () => connection.run(sql))),
-    rows: sql => guarded(sql, async () => (await connection.runAndReadAll(sql)).getRowObjects().map(textRow)),
-    close() {
-      connection.closeSync();
-      instance.closeSync();
-    },
-  };
-}
 
 /**
  * Opens a workbench for building. Beyond the mapping's own functions its SQL has `records_of(body, items)`, the records of a response as exact
@@ -57,18 +27,6 @@ export async function openWorkbench(catalog: Catalog, spillFolder: string | null
   bench.connection.registerScalarFunction(breaksFunction(catalog));
   return bench;
 }
-
-async function guarded<T>(sql: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (cause) {
-    const place = sql.trim().slice(0, 80);
-    throw new StoreError("STORE_UNAVAILABLE", `DuckDB refused "${place}": ${asError(cause).message}`, { cause });
-  }
-}
-
-const textRow = (row: Record<string, DuckDBValue>): Row =>
-  Object.fromEntries(Object.entries(row).map(([name, value]) => [name, value === null ? null : String(value)]));
 
 /** A function of texts. DuckDB's own reading of JSON is no way to a record: it rounds decimals, keeps the first of equal names and refuses what JSON allows. */
 function textFunction(

@@ -9,7 +9,7 @@ import { build, type BuildResult } from "../../src/pipeline/build.ts";
 import { type LiveAnswer } from "../../src/pipeline/parity-live.ts";
 import { verifyParity } from "../../src/pipeline/parity.ts";
 import { pull, type PullResult } from "../../src/pipeline/pull.ts";
-import { openBench } from "../../src/pipeline/workbench.ts";
+import { openBench } from "../../src/mapping/bench.ts";
 import { readPages } from "../../src/upstream/listing.ts";
 import { startWorld, type TestWorld } from "../support/world.ts";
 

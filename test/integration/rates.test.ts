@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { exponentOf } from "../../src/core/currency.ts";
 import { build } from "../../src/pipeline/build.ts";
 import { pull } from "../../src/pipeline/pull.ts";
-import { openBench } from "../../src/pipeline/workbench.ts";
+import { openBench } from "../../src/mapping/bench.ts";
 import { Upstream } from "../../src/upstream/upstream.ts";
 import { ManualClock } from "../contract/manual-clock.ts";
 import { type Answer, type Loose, silent, startWorld, type TestWorld } from "../support/world.ts";

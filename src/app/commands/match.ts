@@ -9,7 +9,7 @@ import { type MatchModel, readModel } from "../../identity/matching/model.ts";
 import { loadFile } from "../../identity/matching/prepare.ts";
 import { weightChart } from "../../identity/matching/report.ts";
 import { named, quoted } from "../../mapping/sql-text.ts";
-import { openBench, type Workbench } from "../../pipeline/workbench.ts";
+import { openBench, type Workbench } from "../../mapping/bench.ts";
 
 interface MatchOptions {
   readonly input: readonly string[];

@@ -17,12 +17,15 @@ export interface ClusterRules {
 
 /** No single pair may outweigh a whole cluster that contradicts it. */
 const MAX_SAY = 12;
+/** A link to one of two entities that cannot be the same must be this much better, in bits, than the link to the other. */
+const MIN_LEAD = 3;
 /** What a pair says of which nothing is known: that no blocking rule brought it speaks against it. */
 const UNKNOWN_SAY = -2;
 
 /**
  * Puts records together: first along the ties, then along the pairs of at least `leastWeight`, best first; by likeness two clusters are merged only when all
- * pairs between them, taken together, speak for it. One good pair cannot chain two entities together. The result does not depend on the order of the pairs.
+ * pairs between them, taken together, speak for it. One good pair cannot chain two entities together, and a record that might as well belong to either of
+ * two entities belongs to neither. The result does not depend on the order of the pairs.
  * @returns for every record the smallest record of its cluster
  */
 export function clusterPairs(records: number, pairs: readonly ScoredPair[], rules: ClusterRules): Int32Array {
@@ -36,8 +39,40 @@ export function clusterPairs(records: number, pairs: readonly ScoredPair[], rule
   const links = pairs
     .filter(({ weight }) => weight >= rules.leastWeight)
     .sort((p, q) => q.weight - p.weight || p.a - q.a || p.b - q.b);
-  for (const { a, b } of links) clusters.merge(a, b, agree);
+  const linksOf = linksByRecord(links);
+  for (const link of links) {
+    const isClear = !hasRival(clusters, linksOf, link, link.a, link.b) && !hasRival(clusters, linksOf, link, link.b, link.a);
+    if (isClear) clusters.merge(link.a, link.b, agree);
+  }
   return clusters.roots;
+}
+
+function linksByRecord(links: readonly ScoredPair[]): ReadonlyMap<number, readonly ScoredPair[]> {
+  const byRecord = new Map<number, ScoredPair[]>();
+  for (const link of links) {
+    for (const record of [link.a, link.b]) {
+      const known = byRecord.get(record);
+      if (known) known.push(link);
+      else byRecord.set(record, [link]);
+    }
+  }
+  return byRecord;
+}
+
+/** Whether a record has a link that is nearly as good to something that can never be one with the other end. */
+function hasRival(
+  clusters: Clusters,
+  linksOf: ReadonlyMap<number, readonly ScoredPair[]>,
+  { weight }: ScoredPair,
+  record: number,
+  other: number,
+): boolean {
+  for (const rival of linksOf.get(record) ?? []) {
+    if (rival.weight < weight - MIN_LEAD) return false;
+    const end = rival.a === record ? rival.b : rival.a;
+    if (!clusters.areOne(end, record) && clusters.areContrary(end, other)) return true;
+  }
+  return false;
 }
 
 /** Disjoint sets, each by its smallest record, that remember the marks of their members. */
@@ -50,6 +85,15 @@ class Clusters {
   constructor(records: number, marksOf: ClusterRules["marksOf"]) {
     this.roots = Int32Array.from({ length: records }, (_, record) => record);
     this.#marksOf = marksOf;
+  }
+
+  areOne(a: number, b: number): boolean {
+    return this.roots[a] === this.roots[b];
+  }
+
+  /** Whether their marks keep two records' clusters apart for ever. */
+  areContrary(a: number, b: number): boolean {
+    return !this.areOne(a, b) && united(this.#marksIn(this.roots[a]!), this.#marksIn(this.roots[b]!)) === "conflict";
   }
 
   merge(a: number, b: number, mayMerge: (left: readonly number[], right: readonly number[]) => boolean): void {

@@ -51,6 +51,26 @@ const levelsOf: Readonly<Record<FieldKind, readonly Level[]>> = {
   number: [equal, differs(0.01), differs(0.1)],
 };
 
+/** How often two values of a kind are equal by chance, before any were seen. */
+const equalByChance: Readonly<Record<FieldKind, number>> = {
+  name: 1e-3,
+  text: 1e-3,
+  email: 1e-5,
+  phone: 1e-5,
+  identifier: 1e-5,
+  code: 1e-2,
+  category: 0.2,
+  date: 3e-4,
+  number: 1e-2,
+};
+
+/** Agreement by chance at each level of a field, before any records were seen. */
+export function expectedChance({ kind }: Field): number[] {
+  const equal = equalByChance[kind];
+  const between = levelsOf[kind].slice(1).map(() => Math.max(equal, 1e-3));
+  return [equal, ...between, 1 - equal - between.reduce((sum, share) => sum + share, 0)];
+}
+
 /** The names of a field's levels, best first, "anything else" last. */
 export const levelNames = ({ kind }: Field): readonly string[] => [...levelsOf[kind].map(level => level.name), "anything else"];
 

@@ -1,5 +1,5 @@
 import { type BlockingRule } from "./candidates.ts";
-import { levelCount, levelNames, levelSql } from "./comparison.ts";
+import { expectedChance, levelCount, levelNames, levelSql } from "./comparison.ts";
 import type { Engine } from "./engine.ts";
 import type { Field } from "./model.ts";
 
@@ -48,30 +48,33 @@ export async function estimateChance(engine: Engine, fields: readonly Field[]): 
   const patterns = await patternsOf(engine, "sampled_gamma", fields.length);
   const chances = [];
   for (const [index, field] of fields.entries()) {
-    const [row] = await engine.rows(
-      `SELECT coalesce(avg(share_${index}), 0) AS equal FROM record WHERE share_${index} IS NOT NULL`,
-    );
-    chances.push(withEqual(countLevels(patterns, index, levelCount(field)), Number(row?.["equal"])));
+    const [row] = await engine.rows(`
+      SELECT coalesce(avg(share_${index}), 0) AS equal, count(*) * (count(*) - 1) / 2 AS pairs FROM record WHERE share_${index} IS NOT NULL`);
+    const seen = { equal: Number(row?.["equal"]), pairs: Number(row?.["pairs"]) };
+    chances.push(chanceOf(expectedChance(field), countLevels(patterns, index, levelCount(field)), seen));
   }
   return chances;
 }
 
 function countLevels(patterns: readonly Pattern[], index: number, count: number): number[] {
-  const levels = Array.from({ length: count }, () => 0.5);
+  const levels = Array.from({ length: count }, () => 0);
   for (const pattern of patterns) {
     const level = pattern.levels[index] ?? -1;
     if (level >= 0) levels[level]! += pattern.pairs;
   }
-  return shares(levels);
+  return levels;
 }
 
+/** Pairs that the expectation is worth: it decides while there are few records, and is nothing beside many. */
+const EXPECTED_PAIRS = 2_000;
 const LEAST = 1e-7;
 
-function withEqual(levels: readonly number[], equal: number): number[] {
-  const [, ...others] = levels;
-  const chance = Math.min(0.999, Math.max(equal, LEAST));
-  const rest = shares(others);
-  return [chance, ...rest.map(share => Math.max(LEAST, share * (1 - chance)))];
+function chanceOf(expected: readonly number[], counted: readonly number[], seen: { equal: number; pairs: number }): number[] {
+  const [expectedEqual = LEAST, ...expectedOthers] = expected;
+  const equal = (seen.equal * seen.pairs + expectedEqual * EXPECTED_PAIRS) / (seen.pairs + EXPECTED_PAIRS);
+  const chance = Math.min(0.999, Math.max(LEAST, equal));
+  const others = shares(expectedOthers.map((share, level) => share * EXPECTED_PAIRS + (counted[level + 1] ?? 0)));
+  return [chance, ...others.map(share => Math.max(LEAST, share * (1 - chance)))];
 }
 
 function shares(amounts: readonly number[]): number[] {
@@ -88,7 +91,7 @@ function firstGuess(count: number): number[] {
 const MAX_ROUNDS = 200;
 const SETTLED = 1e-6;
 /** Pairs' worth of first guess that every estimate starts from, so that a level that was never seen is not impossible. */
-const PRIOR_PAIRS = 2;
+const PRIOR_PAIRS = 10;
 
 interface Trained {
   readonly m: readonly (readonly number[])[];

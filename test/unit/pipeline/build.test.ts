@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from "@jest/globals";
 import { UpstreamError } from "../../../src/core/errors.ts";
 import { build, type BuildResult } from "../../../src/pipeline/build.ts";
 import { pull } from "../../../src/pipeline/pull.ts";
-import { openBench, type Row } from "../../../src/pipeline/workbench.ts";
+import { openBench, type Row } from "../../../src/mapping/bench.ts";
 import { RawStore } from "../../../src/store/raw-store.ts";
 import { catalog, items, newHome, NOW_MS, removeHomes, type Script, scripted, steppingClock, teams } from "./stage.ts";
 

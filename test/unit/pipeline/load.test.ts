@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import { quoted } from "../../../src/mapping/sql-text.ts";
 import { load } from "../../../src/pipeline/load.ts";
 import type { TablePlan } from "../../../src/pipeline/tables.ts";
-import { openBench, type Workbench } from "../../../src/pipeline/workbench.ts";
+import { openBench, type Workbench } from "../../../src/mapping/bench.ts";
 import { newHome, removeHomes } from "./stage.ts";
 
 const types = ["DECIMAL(38, 10)", "DECIMAL(38, 0)", "INTEGER", "BOOLEAN", "TIMESTAMP", "DATE"];

@@ -3,7 +3,7 @@ import { build } from "../../../src/pipeline/build.ts";
 import { verifyParity } from "../../../src/pipeline/parity.ts";
 import type { LiveAnswer } from "../../../src/pipeline/parity-live.ts";
 import { pull } from "../../../src/pipeline/pull.ts";
-import { openBench } from "../../../src/pipeline/workbench.ts";
+import { openBench } from "../../../src/mapping/bench.ts";
 import { catalog, items, newHome, removeHomes, scripted, steppingClock, teams } from "./stage.ts";
 
 type LiveNode = Record<string, unknown> & { invoices: Record<string, unknown>[] | null; usage: Record<string, unknown>[] };

@@ -3,7 +3,8 @@ import fc from "fast-check";
 import { type Json, parseJson } from "../../../src/core/json.ts";
 import { quoted } from "../../../src/mapping/sql-text.ts";
 import { recordText } from "../../../src/mapping/record-text.ts";
-import { openWorkbench, type Workbench } from "../../../src/pipeline/workbench.ts";
+import type { Workbench } from "../../../src/mapping/bench.ts";
+import { openWorkbench } from "../../../src/pipeline/workbench.ts";
 import { itemsAt } from "../../../src/upstream/records.ts";
 import { catalog } from "./stage.ts";
 

@@ -7,7 +7,7 @@ import { matchRecords } from "../../../../src/identity/matching/match.ts";
 import { type MatchModel, readModel } from "../../../../src/identity/matching/model.ts";
 import { loadFile } from "../../../../src/identity/matching/prepare.ts";
 import { inferFields } from "../../../../src/identity/matching/profile.ts";
-import { openBench } from "../../../../src/pipeline/workbench.ts";
+import { openBench } from "../../../../src/mapping/bench.ts";
 import { createPopulation } from "../../../../src/sandbox/population.ts";
 import { Dice } from "../../../../src/sandbox/random.ts";
 import { renderPerson } from "../../../../src/sandbox/rendering.ts";
