@@ -1,5 +1,6 @@
 import { UpstreamError } from "../core/errors.ts";
-import { fillCollection, type FillParts, type FillResult, rebuildIndex } from "../intake/fill.ts";
+import { fillCollection, type FillParts, type FillResult } from "../intake/fill.ts";
+import { rebuildIndex } from "../intake/rebuild-index.ts";
 import type { CatalogEntry } from "../source/catalog.ts";
 import type { CallContext } from "../upstream/context.ts";
 

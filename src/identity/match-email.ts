@@ -1,5 +1,5 @@
 /** Local parts of mailboxes that belong to a role or to nobody: they say nothing about who a record is. */
-const roleMailboxes = new Set(
+export const roleMailboxes: ReadonlySet<string> = new Set(
   "abuse accounting accounts admin administrator all billing careers contact customerservice enquiries feedback finance hello help helpdesk hostmaster hr info inquiries invoice invoices it jobs legal mail marketing me media na no-reply nobody none noreply null office orders payments postmaster press privacy reception root sales security service shop staff subscribe support team test unknown unsubscribe user web webmaster".split(
     " ",
   ),

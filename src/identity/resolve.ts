@@ -1,13 +1,19 @@
 import { customerIdOf } from "../core/ids.ts";
-import { matchEmail } from "./match-email.ts";
+import { openBench, type Workbench } from "../mapping/bench.ts";
+import { clusterPairs, type ClusterRules } from "./matching/cluster.ts";
+import { linkWeight, scoreRecords, scoredPairs } from "./matching/match.ts";
+import type { Field } from "./matching/model.ts";
 
 /** One record of a collection of customers, with what it says about who it is. */
 export interface IdentityRecord {
   /** `<source>.<collection>`. */
   readonly collection: string;
   readonly key: string;
-  /** Canonical e-mail, or null. */
+  readonly name: string | null;
   readonly email: string | null;
+  readonly phone: string | null;
+  readonly company: string | null;
+  readonly country: string | null;
   /** Explicit keys: a space and a value in it. */
   readonly clues: readonly { readonly space: string; readonly value: string }[];
 }
@@ -19,80 +25,87 @@ export interface Cluster {
   readonly members: readonly IdentityRecord[];
 }
 
-/** Why two records were, or were not, put together. */
-export interface Edge {
-  readonly rule: "explicit-key" | "email";
-  /** `<space>=<value>`. */
-  readonly evidence: string;
-  readonly a: string;
-  readonly b: string;
-  /** False when merge protection refused it. */
-  readonly isAccepted: boolean;
-}
-
-export interface Resolution {
-  readonly clusters: readonly Cluster[];
-  readonly edges: readonly Edge[];
-}
-
-/** An e-mail on more records than this is nobody's own. */
-const MAX_RECORDS_PER_EMAIL = 8;
+/** What records are compared by, where no explicit key decides. */
+const fields: readonly Field[] = [
+  { column: "name", kind: "name" },
+  { column: "email", kind: "email" },
+  { column: "phone", kind: "phone" },
+  { column: "company", kind: "text" },
+  { column: "country", kind: "category" },
+];
 
 const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 const recordId = (record: IdentityRecord): string => `${record.collection}:${record.key}`;
 
 /**
- * Puts records together by explicit keys, then by e-mail. Two records of a collection that holds one record a customer, or two
- * values in one key space, are never in one cluster. The result does not depend on the order of the records.
+ * Puts records together by explicit keys, then by how alike they are: the weights are learnt from the records. Two records of a collection that holds
+ * one record a customer, or two values in one key space, are never in one cluster. The result does not depend on the order of the records.
  * @param onePerCustomer ids of the collections that hold at most one record of a customer
  */
-export function resolveIdentity(records: Iterable<IdentityRecord>, onePerCustomer: ReadonlySet<string>): Resolution {
+export async function resolveIdentity(
+  records: Iterable<IdentityRecord>,
+  onePerCustomer: ReadonlySet<string>,
+): Promise<Cluster[]> {
   const sorted = [...records].sort((a, b) => compareText(recordId(a), recordId(b)));
-  const clusters = new Clusters(sorted, onePerCustomer);
-  const edges = [...explicitEdges(sorted), ...emailEdges(sorted, onePerCustomer)].map(candidate => ({
-    rule: candidate.rule,
-    evidence: candidate.evidence,
-    a: recordId(candidate.a),
-    b: recordId(candidate.b),
-    isAccepted: clusters.merge(recordId(candidate.a), recordId(candidate.b)),
+  const pairs = await likePairs(sorted);
+  const rules: ClusterRules = {
+    leastWeight: linkWeight(),
+    ties: explicitTies(sorted),
+    marksOf: number => marksOf(sorted[number]!, onePerCustomer),
+  };
+  const roots = clusterPairs(sorted.length, pairs, rules);
+  const clusters = Map.groupBy(sorted.keys(), number => roots[number]!);
+  // The smallest record stands for all, so that a new, larger member changes no id.
+  return [...clusters].map(([root, members]) => ({
+    id: customerIdOf(recordId(sorted[root]!)),
+    members: members.map(number => sorted[number]!),
   }));
-  return { clusters: clusters.all().map(members => ({ id: customerIdOf(smallestId(members)), members })), edges };
 }
 
-/** The smallest record id among the members stands for all, so that a new, larger member changes nothing. */
-const smallestId = (members: readonly IdentityRecord[]): string => members.map(recordId).reduce((a, b) => (a < b ? a : b));
+async function likePairs(sorted: readonly IdentityRecord[]) {
+  if (sorted.length < 2) return [];
+  const bench = await openBench(null);
+  try {
+    await load(bench, sorted);
+    await scoreRecords(bench, fields, {});
+    return await scoredPairs(bench);
+  } finally {
+    bench.close();
+  }
+}
 
-interface Candidate {
-  readonly rule: Edge["rule"];
-  readonly evidence: string;
-  readonly a: IdentityRecord;
-  readonly b: IdentityRecord;
+/** The columns of the matcher's input; the key is the record's number, so that it numbers them as they are sorted here. */
+const columns = ["name", "email", "phone", "company", "country"] as const;
+/** Rows that are handed to DuckDB before it is told to store them. */
+const FLUSH_ROWS = 10_000;
+
+async function load(bench: Workbench, sorted: readonly IdentityRecord[]): Promise<void> {
+  await bench.run(`CREATE TABLE input (source VARCHAR, key VARCHAR, ${columns.map(column => `${column} VARCHAR`).join(", ")})`);
+  const appender = await bench.connection.createAppender("input");
+  for (const [number, record] of sorted.entries()) {
+    appender.appendVarchar("");
+    appender.appendVarchar(String(number).padStart(10, "0"));
+    for (const column of columns) {
+      const value = record[column];
+      if (value === null) appender.appendNull();
+      else appender.appendVarchar(value);
+    }
+    appender.endRow();
+    if ((number + 1) % FLUSH_ROWS === 0) appender.flushSync();
+  }
+  appender.closeSync();
 }
 
 /** Neighbours among the records that carry the same explicit key, by key in code unit order. */
-function explicitEdges(records: readonly IdentityRecord[]): Candidate[] {
-  const byKey = new Map<string, IdentityRecord[]>();
-  for (const record of records) {
+function explicitTies(sorted: readonly IdentityRecord[]): (readonly [number, number])[] {
+  const byKey = new Map<string, number[]>();
+  for (const [number, record] of sorted.entries()) {
     const own = { space: record.collection, value: record.key };
-    for (const { space, value } of [own, ...record.clues]) append(byKey, `${space}=${value}`, record);
+    for (const { space, value } of [own, ...record.clues]) append(byKey, `${space}=${value}`, number);
   }
-  return chained(byKey, "explicit-key");
-}
-
-/** Neighbours among the records with the same mailbox, unless it is shared: on many records, or twice in a one-per-customer collection. */
-function emailEdges(records: readonly IdentityRecord[], onePerCustomer: ReadonlySet<string>): Candidate[] {
-  const byEmail = new Map<string, IdentityRecord[]>();
-  for (const record of records) {
-    const mailbox = record.email === null ? null : matchEmail(record.email);
-    if (mailbox !== null) append(byEmail, `email=${mailbox}`, record);
-  }
-  for (const [mailbox, holders] of byEmail) if (isShared(holders, onePerCustomer)) byEmail.delete(mailbox);
-  return chained(byEmail, "email");
-}
-
-function isShared(holders: readonly IdentityRecord[], onePerCustomer: ReadonlySet<string>): boolean {
-  const single = holders.map(holder => holder.collection).filter(collection => onePerCustomer.has(collection));
-  return holders.length > MAX_RECORDS_PER_EMAIL || new Set(single).size < single.length;
+  return [...byKey]
+    .sort(([a], [b]) => compareText(a, b))
+    .flatMap(([, holders]) => holders.slice(1).map((b, index) => [holders[index]!, b] as const));
 }
 
 function append<T>(map: Map<string, T[]>, name: string, item: T): void {
@@ -101,55 +114,8 @@ function append<T>(map: Map<string, T[]>, name: string, item: T): void {
   else map.set(name, [item]);
 }
 
-function chained(byKey: ReadonlyMap<string, readonly IdentityRecord[]>, rule: Edge["rule"]): Candidate[] {
-  return [...byKey]
-    .sort(([a], [b]) => compareText(a, b))
-    .flatMap(([evidence, holders]) => holders.slice(1).map((b, index) => ({ rule, evidence, a: holders[index]!, b })));
-}
-
-/** Disjoint sets whose merges are refused when two values of a must-be-unique key would meet. */
-class Clusters {
-  readonly #parent = new Map<string, string>();
-  readonly #members = new Map<string, IdentityRecord[]>();
-  /** Root → space → the one value in it. */
-  readonly #unique = new Map<string, Map<string, string>>();
-
-  constructor(records: readonly IdentityRecord[], onePerCustomer: ReadonlySet<string>) {
-    for (const record of records) {
-      const id = recordId(record);
-      const own = onePerCustomer.has(record.collection) ? [[record.collection, record.key] as const] : [];
-      this.#parent.set(id, id);
-      this.#members.set(id, [record]);
-      this.#unique.set(id, new Map([...record.clues.map(({ space, value }) => [space, value] as const), ...own]));
-    }
-  }
-
-  merge(a: string, b: string): boolean {
-    const [rootA, rootB] = [this.#rootOf(a), this.#rootOf(b)];
-    if (rootA === rootB) return true;
-    const [keep, lose] = rootA < rootB ? [rootA, rootB] : [rootB, rootA];
-    const [kept, lost] = [this.#unique.get(keep)!, this.#unique.get(lose)!];
-    for (const [space, value] of lost) if (kept.has(space) && kept.get(space) !== value) return false;
-    for (const [space, value] of lost) kept.set(space, value);
-    this.#parent.set(lose, keep);
-    this.#members.get(keep)!.push(...this.#members.get(lose)!);
-    this.#members.delete(lose);
-    return true;
-  }
-
-  all(): IdentityRecord[][] {
-    const sorted = [...this.#members].sort(([a], [b]) => compareText(a, b));
-    return sorted.map(([, members]) => members.sort((a, b) => compareText(recordId(a), recordId(b))));
-  }
-
-  #rootOf(id: string): string {
-    let root = id;
-    while (this.#parent.get(root) !== root) root = this.#parent.get(root)!;
-    for (let at = id; at !== root;) {
-      const next = this.#parent.get(at)!;
-      this.#parent.set(at, root);
-      at = next;
-    }
-    return root;
-  }
+/** The spaces in which a customer has one value: every explicit key, and a collection that holds one record a customer. */
+function marksOf(record: IdentityRecord, onePerCustomer: ReadonlySet<string>): ReadonlyMap<string, string> {
+  const own = onePerCustomer.has(record.collection) ? [[record.collection, record.key] as const] : [];
+  return new Map([...record.clues.map(({ space, value }) => [space, value] as const), ...own]);
 }

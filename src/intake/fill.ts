@@ -2,11 +2,8 @@ import { asError, TributaryError, UpstreamError } from "../core/errors.ts";
 import type { Json } from "../core/json.ts";
 import type { Clock, Logger } from "../core/ports.ts";
 import type { Verdict } from "../core/verdict.ts";
-import { matchEmail } from "../identity/match-email.ts";
-import { type Cluster, type IdentityRecord, resolveIdentity } from "../identity/resolve.ts";
-import { survivorshipOrder } from "../identity/survivorship.ts";
 import type { Catalog, CatalogEntry } from "../source/catalog.ts";
-import type { CustomerIndex, IndexedCustomer } from "../store/customer-index.ts";
+import type { CustomerIndex } from "../store/customer-index.ts";
 import type { Mirror, MirrorRecord } from "../store/mirror.ts";
 import type { CallContext } from "../upstream/context.ts";
 import { decode, mappingOf } from "../upstream/decode.ts";
@@ -129,60 +126,4 @@ function mirrorRecord(
     parts.logger.error({ collection: entry.id, problem: asError(thrown).message }, "a record was left out of the mirror");
     return { key: plainText(entry, "key", record) ?? null, isBroken: true };
   }
-}
-
-/** Finds out anew who is who from everything in the mirror. The result depends on the records alone. */
-export async function rebuildIndex({
-  catalog,
-  mirror,
-  index,
-}: FillParts): Promise<{ readonly customers: number; readonly records: number }> {
-  const entries = catalog.of("Customer");
-  const byEntry = new Map<string, ReadonlyMap<string, MirrorRecord>>();
-  for (const entry of entries) {
-    byEntry.set(entry.id, new Map((await mirror.all(entry.id)).map(record => [record.entity.key, record])));
-  }
-  const onePerCustomer = new Set(entries.filter(entry => entry.collection.identity?.onePerCustomer).map(entry => entry.id));
-  const records = entries.flatMap(entry =>
-    [...(byEntry.get(entry.id)?.values() ?? [])].map(record => identityRecord(entry.id, record)),
-  );
-  const { clusters } = resolveIdentity(records, onePerCustomer);
-  const fieldOf = survivingField(catalog, byEntry);
-  await index.replace(clusters.map(cluster => indexed(cluster, fieldOf)));
-  return { customers: clusters.length, records: records.length };
-}
-
-const identityRecord = (collection: string, { entity, clues }: MirrorRecord): IdentityRecord => ({
-  collection,
-  key: entity.key,
-  email: typeof entity["email"] === "string" ? entity["email"] : null,
-  clues,
-});
-
-type FieldReader = (cluster: Cluster, field: string) => string | null;
-
-/** Reads a customer's field as the graph would: by declared survivorship, the first that is not null. */
-function survivingField(catalog: Catalog, byEntry: ReadonlyMap<string, ReadonlyMap<string, MirrorRecord>>): FieldReader {
-  return (cluster, field) => {
-    for (const entry of survivorshipOrder(catalog, field)) {
-      for (const member of cluster.members) {
-        const value = member.collection === entry.id ? byEntry.get(entry.id)?.get(member.key)?.entity[field] : null;
-        if (typeof value === "string") return value;
-      }
-    }
-    return null;
-  };
-}
-
-function indexed(cluster: Cluster, fieldOf: FieldReader): IndexedCustomer {
-  const clues = cluster.members.flatMap(member => member.clues);
-  const mailboxes = cluster.members.flatMap(member => (member.email === null ? [] : [matchEmail(member.email) ?? member.email]));
-  return {
-    id: cluster.id,
-    members: cluster.members.map(({ collection, key }) => ({ collection, key })),
-    clues: [...clues, ...[...new Set(mailboxes)].map(value => ({ space: "email", value }))],
-    country: fieldOf(cluster, "country"),
-    status: fieldOf(cluster, "status"),
-    createdAt: fieldOf(cluster, "createdAt"),
-  };
 }

@@ -14,7 +14,7 @@ export async function identify(bench: Workbench, customers: readonly Normalized[
   const records: IdentityRecord[] = [];
   for (const each of customers) for (const record of await identityRecords(bench, each)) records.push(record);
   const single = customers.filter(({ input }) => input.entry.collection.identity?.onePerCustomer);
-  const { clusters } = resolveIdentity(records, new Set(single.map(({ input }) => input.entry.id)));
+  const clusters = await resolveIdentity(records, new Set(single.map(({ input }) => input.entry.id)));
   await bench.run("CREATE TABLE member (collection VARCHAR, key VARCHAR, customer_id VARCHAR, position INTEGER)");
   const appender = await bench.connection.createAppender("member");
   let rows = 0;
@@ -32,7 +32,7 @@ export async function identify(bench: Workbench, customers: readonly Normalized[
 
 async function identityRecords(bench: Workbench, { input, table, clues }: Normalized): Promise<IdentityRecord[]> {
   const selected = clues.map(({ value }, index) => `, ${value} AS ${named(`c${index}`)}`).join("");
-  const rows = await bench.rows(`SELECT "key" AS record_key, email${selected} FROM ${table}`);
+  const rows = await bench.rows(`SELECT "key" AS record_key, name, email, phone, company, country${selected} FROM ${table}`);
   const spaces = clues.map(({ space }) => space);
   return rows.map(row => identityRecord(input.entry.id, spaces, row));
 }
@@ -42,7 +42,17 @@ function identityRecord(collection: string, spaces: readonly string[], row: Row)
     const value = row[`c${index}`] ?? null;
     return value === null ? [] : [{ space, value }];
   });
-  return { collection, key: String(row["record_key"]), email: row["email"] ?? null, clues };
+  const text = (column: string) => row[column] ?? null;
+  return {
+    collection,
+    key: String(row["record_key"]),
+    name: text("name"),
+    email: text("email"),
+    phone: text("phone"),
+    company: text("company"),
+    country: text("country"),
+    clues,
+  };
 }
 
 /** How many records of a collection have found a customer's other records, or their owner, and how many stand alone. */

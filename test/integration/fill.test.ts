@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
-import { fillCollection, type FillParts, rebuildIndex } from "../../src/intake/fill.ts";
+import { fillCollection, type FillParts } from "../../src/intake/fill.ts";
+import { rebuildIndex } from "../../src/intake/rebuild-index.ts";
 import { silent, startWorld, type TestWorld } from "../support/world.ts";
 
 const question = `{ customer(id: "4821") { id name identities { source } } customers(first: 1) { totalCount } }`;

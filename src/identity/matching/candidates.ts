@@ -102,7 +102,7 @@ const covers = (wide: Measured, narrow: Measured, records: number): boolean =>
   wide.leftOut <= MAX_LEFT_OUT * records && wide.rule.parts.every(part => narrow.rule.parts.includes(part));
 
 /** The pairs of one rule, smaller number first, as a query. */
-export function pairsOf(rule: BlockingRule, acrossOnly: boolean): string {
+function pairsOf(rule: BlockingRule, acrossOnly: boolean): string {
   const key = keyOf(rule);
   const blocks = `SELECT n, source, ${key} AS block FROM record WHERE block IS NOT NULL QUALIFY count(*) OVER (PARTITION BY block) BETWEEN 2 AND ${MAX_BLOCK}`;
   const across = acrossOnly ? "AND l.source <> r.source" : "";
@@ -111,7 +111,8 @@ export function pairsOf(rule: BlockingRule, acrossOnly: boolean): string {
 
 /** Makes the table `pair` (a, b): every pair that some rule brings, once. Returns how many there are. */
 export async function collectPairs(engine: Engine, rules: readonly BlockingRule[], acrossOnly: boolean): Promise<number> {
-  const all = rules.map(rule => pairsOf(rule, acrossOnly)).join(" UNION ");
+  const none = "SELECT n AS a, n AS b FROM record WHERE FALSE";
+  const all = [none, ...rules.map(rule => pairsOf(rule, acrossOnly))].join(" UNION ");
   await engine.run(`CREATE OR REPLACE TABLE pair AS ${all}`);
   const [row] = await engine.rows("SELECT count(*) AS pairs FROM pair");
   return Number(row?.["pairs"]);

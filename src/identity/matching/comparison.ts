@@ -1,4 +1,5 @@
-import { named } from "../../mapping/sql-text.ts";
+import { named, quoted } from "../../mapping/sql-text.ts";
+import { roleMailboxes } from "../match-email.ts";
 import type { Field, FieldKind } from "./model.ts";
 
 /** One way in which two values can agree, best first; the last level of every kind is "anything else". */
@@ -85,11 +86,16 @@ export function levelSql(field: Field): string {
   return `(CASE WHEN ${left} IS NULL OR ${right} IS NULL THEN NULL ${cases.join(" ")} ELSE ${levels.length} END)::TINYINT`;
 }
 
-/** A mailbox as it is reached: without its `+tag`, and at Gmail without its dots. @see https://support.google.com/mail/answer/7436150 */
+/**
+ * A mailbox as it is reached: without its `+tag`, and at Gmail without its dots; none for one that belongs to a role. As `matchEmail` has it.
+ * @see https://support.google.com/mail/answer/7436150
+ */
 function mailboxSql(text: string): string {
   const local = `split_part(split_part(${text}, '@', 1), '+', 1)`;
   const domain = `replace(split_part(${text}, '@', 2), 'googlemail.com', 'gmail.com')`;
-  return `nullif(CASE ${domain} WHEN 'gmail.com' THEN replace(${local}, '.', '') ELSE ${local} END || '@' || ${domain}, '@')`;
+  const roles = [...roleMailboxes].map(quoted).join(", ");
+  const mailbox = `nullif(CASE ${domain} WHEN 'gmail.com' THEN replace(${local}, '.', '') ELSE ${local} END || '@' || ${domain}, '@')`;
+  return `CASE WHEN ${local} IN (${roles}) THEN NULL ELSE ${mailbox} END`;
 }
 
 /** SQL that brings a raw text into the form in which a kind is compared; NULL when nothing is left. */

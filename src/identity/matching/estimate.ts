@@ -126,7 +126,7 @@ function maximise(patterns: readonly Pattern[], chances: readonly (readonly numb
       }
     }
     const next = alike.map(shares);
-    const nextShare = Math.min(0.999, Math.max(1e-6, matches / total));
+    const nextShare = Math.min(0.999, Math.max(1e-6, matches / Math.max(1, total)));
     const moved = Math.max(
       Math.abs(nextShare - share),
       ...next.flatMap((levels, at) => levels.map((value, level) => Math.abs(value - m[at]![level]!))),
@@ -173,8 +173,8 @@ export async function estimateMatches(
 /** The prior log-odds (base 2) that two records of all are one entity: such that the expected number of matches agrees with itself. */
 export async function estimatePrior(engine: Engine, estimates: readonly FieldEstimate[], records: number): Promise<number> {
   const patterns = await patternsOf(engine, "gamma", estimates.length);
-  const total = (records * (records - 1)) / 2;
-  let share = Math.min(0.5, records / total / 4);
+  const total = Math.max(1, (records * (records - 1)) / 2);
+  let share = Math.min(0.5, records / Math.max(1, total) / 4);
   for (let round = 0; round < 50; round++) {
     let matches = 0;
     for (const { levels, pairs } of patterns) {
@@ -192,18 +192,23 @@ export const levelWeight = ({ m, u }: FieldEstimate, level: number): number => M
 const weightOf = (estimates: readonly FieldEstimate[], levels: readonly number[]): number =>
   levels.reduce((sum, level, index) => (level < 0 ? sum : sum + levelWeight(estimates[index]!, level)), 0);
 
+/** Records that the average frequency of a value is worth: in a handful of records every value is frequent, and none is. */
+const EXPECTED_RECORDS = 500;
+
+/** What a table of levels is scored by. */
+export interface Learnt {
+  readonly estimates: readonly FieldEstimate[];
+  readonly prior: number;
+  readonly records: number;
+}
+
 /** Makes the table `scored` (a, b, weight) out of a table of levels: prior and level weights, "equal" by how rare the value is. */
-export async function score(
-  engine: Engine,
-  estimates: readonly FieldEstimate[],
-  prior: number,
-  from: string,
-  into: string,
-): Promise<void> {
+export async function score(engine: Engine, { estimates, prior, records }: Learnt, from: string, into: string): Promise<void> {
   const terms = estimates.map((estimate, index) => {
     const weights = levelNames(estimate.field).map((_, level) => `WHEN ${level} THEN ${levelWeight(estimate, level)}`);
     const [equal = 1] = estimate.u;
-    const rare = `log2(${equal} / greatest(l.share_${index}, ${equal / 1000}))`;
+    const share = `(l.share_${index} * ${records} + ${equal * EXPECTED_RECORDS}) / ${records + EXPECTED_RECORDS}`;
+    const rare = `log2(${equal} / greatest(${share}, ${equal / 1000}))`;
     return `coalesce(CASE g${index} ${weights.join(" ")} END, 0) + CASE g${index} WHEN 0 THEN ${rare} ELSE 0 END`;
   });
   await engine.run(`

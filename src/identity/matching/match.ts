@@ -1,127 +1,95 @@
 import { named } from "../../mapping/sql-text.ts";
-import { chooseRules, collectPairs, declaredRules, type BlockingRule } from "./candidates.ts";
+import { type BlockingRule, chooseRules, collectPairs, declaredRules } from "./candidates.ts";
 import { clusterPairs, type ClusterRules, type ScoredPair } from "./cluster.ts";
+import { completeComponents } from "./components.ts";
 import type { Engine } from "./engine.ts";
-import { compareAll, estimateChance, estimateMatches, estimatePrior, type FieldEstimate, score } from "./estimate.ts";
+import {
+  compareAll,
+  estimateChance,
+  estimateMatches,
+  estimatePrior,
+  type FieldEstimate,
+  type Learnt,
+  score,
+} from "./estimate.ts";
 import type { Field, MatchModel } from "./model.ts";
 import { prepareRecords } from "./prepare.ts";
 import { inferFields } from "./profile.ts";
 
-/** How a matching run went, and the model that it learnt. */
-export interface MatchReport {
+/** How records were compared, and the model that was learnt from them. */
+export interface Scoring {
   readonly records: number;
+  /** Pairs that were looked at. */
   readonly pairs: number;
-  readonly links: number;
-  readonly clusters: number;
   readonly fields: readonly FieldEstimate[];
   readonly blocking: readonly string[];
   /** Log-odds (base 2) that two records of all are one entity. */
   readonly prior: number;
 }
 
-const DEFAULT_THRESHOLD = 0.9;
-const MAX_RULES = 14;
-/** Records that links may hang together for all their pairs to be looked at. */
-const MAX_COMPONENT = 60;
-
-/**
- * Finds the records of `input` (source, key, columns as text) that are one entity and leaves them as the table `cluster` (source, key,
- * cluster). Needs no labels: what agreement means is learnt from the records.
- */
-export async function matchRecords(engine: Engine, columns: readonly string[], model: MatchModel): Promise<MatchReport> {
-  const usable = columns.filter(column => ![...(model.ignore ?? []), ...(model.keys ?? [])].includes(column));
-  const fields = model.fields ?? (await inferFields(engine, "input", usable));
-  const records = await prepareRecords(engine, fields);
-  const rules = model.blocking ? declaredRules(model.blocking) : await chooseRules(engine, fields, records, MAX_RULES);
-  const acrossOnly = model.isEachInputUnique === true;
-  const pairs = await collectPairs(engine, rules, acrossOnly);
-  const { estimates, prior } = await learn(engine, fields, rules, records);
-  await score(engine, estimates, prior, "gamma", "scored");
-  const leastWeight = Math.log2((model.threshold ?? DEFAULT_THRESHOLD) / (1 - (model.threshold ?? DEFAULT_THRESHOLD)));
-  await completeComponents(engine, { fields, estimates, prior, leastWeight, records, acrossOnly });
-  const certain = await certainties(engine, { keys: model.keys ?? [], isEachInputUnique: acrossOnly });
-  const { links, clusters } = await cluster(engine, records, { leastWeight, ...certain });
-  return { records, pairs, links, clusters, fields: estimates, blocking: rules.map(({ name }) => name), prior };
+/** How a matching run went. */
+export interface MatchReport extends Scoring {
+  /** Pairs from the threshold on. */
+  readonly links: number;
+  readonly clusters: number;
 }
 
-async function learn(engine: Engine, fields: readonly Field[], rules: readonly BlockingRule[], records: number) {
+const DEFAULT_THRESHOLD = 0.9;
+const MAX_RULES = 14;
+
+/** The weight, in bits, from which on a pair links. */
+export const linkWeight = (threshold = DEFAULT_THRESHOLD): number => Math.log2(threshold / (1 - threshold));
+
+/**
+ * Compares the records of `input` (source, key, and columns as text) and leaves the pairs that were looked at as the table `scored` (a, b, weight), by
+ * the records' numbers in the order of source and key. Needs no labels: what agreement means is learnt from the records.
+ */
+export async function scoreRecords(
+  engine: Engine,
+  fields: readonly Field[],
+  { blocking, threshold, isEachInputUnique: acrossOnly = false }: MatchModel,
+): Promise<Scoring> {
+  const records = await prepareRecords(engine, fields);
+  const rules = blocking ? declaredRules(blocking) : await chooseRules(engine, fields, records, MAX_RULES);
+  const pairs = await collectPairs(engine, rules, acrossOnly);
+  const learnt = await learn(engine, fields, rules, records);
+  await score(engine, learnt, "gamma", "scored");
+  await completeComponents(engine, learnt, { leastWeight: linkWeight(threshold), acrossOnly });
+  return { records, pairs, fields: learnt.estimates, blocking: rules.map(({ name }) => name), prior: learnt.prior };
+}
+
+async function learn(engine: Engine, fields: readonly Field[], rules: readonly BlockingRule[], records: number): Promise<Learnt> {
   await compareAll(engine, fields, "pair", "gamma");
   const chances = await estimateChance(engine, fields);
   const estimates = await estimateMatches(engine, fields, chances, rules);
-  return { estimates, prior: await estimatePrior(engine, estimates, records) };
+  return { estimates, prior: await estimatePrior(engine, estimates, records), records };
 }
 
-interface Learnt {
-  readonly fields: readonly Field[];
-  readonly estimates: readonly FieldEstimate[];
-  readonly prior: number;
-  readonly leastWeight: number;
-  readonly records: number;
-  readonly acrossOnly: boolean;
-}
-
-/** Scores the pairs between records that links hang together and that no blocking rule brought, so that they have a say in the clusters. */
-async function completeComponents(
-  engine: Engine,
-  { fields, estimates, prior, leastWeight, records, acrossOnly }: Learnt,
-): Promise<void> {
-  const links = await engine.rows(`SELECT a, b FROM scored WHERE weight >= ${leastWeight}`);
-  const parent = Int32Array.from({ length: records }, (_, record) => record);
-  const rootOf = (record: number): number => {
-    let root = record;
-    while (parent[root] !== root) root = parent[root] = parent[parent[root]!]!;
-    return root;
-  };
-  for (const link of links) {
-    const [a, b] = [rootOf(Number(link["a"])), rootOf(Number(link["b"]))];
-    parent[Math.max(a, b)] = Math.min(a, b);
-  }
-  const members = new Map<number, number[]>();
-  for (const link of links)
-    for (const name of ["a", "b"]) {
-      const record = Number(link[name]);
-      const root = rootOf(record);
-      const known = members.get(root);
-      if (known) known.push(record);
-      else members.set(root, [record]);
-    }
-  const rows: string[] = [];
-  for (const [root, all] of members) {
-    const distinct = [...new Set(all)];
-    if (distinct.length > 2 && distinct.length <= MAX_COMPONENT) for (const record of distinct) rows.push(`(${root}, ${record})`);
-  }
-  await engine.run("CREATE OR REPLACE TABLE component (root INTEGER, n INTEGER)");
-  for (let at = 0; at < rows.length; at += 5_000)
-    await engine.run(`INSERT INTO component VALUES ${rows.slice(at, at + 5_000).join(",")}`);
-  await engine.run(`
-    CREATE OR REPLACE TABLE missing_pair AS
-    SELECT l.n AS a, r.n AS b FROM component AS l JOIN component AS r ON l.root = r.root AND l.n < r.n
-    ANTI JOIN pair ON pair.a = l.n AND pair.b = r.n`);
-  if (acrossOnly)
-    await engine.run(
-      "DELETE FROM missing_pair WHERE (SELECT source FROM record WHERE n = a) = (SELECT source FROM record WHERE n = b)",
-    );
-  await compareAll(engine, fields, "missing_pair", "missing_gamma");
-  await score(engine, estimates, prior, "missing_gamma", "missing_scored");
-  await engine.run("INSERT INTO scored SELECT * FROM missing_scored");
-}
-
-/** Pairs that speak against being one entity matter only between records that something speaks for. */
-async function cluster(engine: Engine, records: number, rules: ClusterRules) {
-  const { leastWeight } = rules;
+/** The scored pairs that matter: those that speak against being one entity do so only between records that something speaks for. */
+export async function scoredPairs(engine: Engine, leastWeight = linkWeight()): Promise<ScoredPair[]> {
   const rows = await engine.rows(`
     WITH linked AS (SELECT a AS n FROM scored WHERE weight >= ${leastWeight} UNION SELECT b FROM scored WHERE weight >= ${leastWeight})
     SELECT a, b, weight FROM scored WHERE a IN (FROM linked) AND b IN (FROM linked)`);
-  const pairs: ScoredPair[] = rows.map(row => ({ a: Number(row["a"]), b: Number(row["b"]), weight: Number(row["weight"]) }));
-  const clusters = clusterPairs(records, pairs, rules);
+  return rows.map(row => ({ a: Number(row["a"]), b: Number(row["b"]), weight: Number(row["weight"]) }));
+}
+
+/** Finds the records of `input` that are one entity and leaves them as the table `cluster` (source, key, cluster). */
+export async function matchRecords(engine: Engine, columns: readonly string[], model: MatchModel): Promise<MatchReport> {
+  const usable = columns.filter(column => ![...(model.ignore ?? []), ...(model.keys ?? [])].includes(column));
+  const fields = model.fields ?? (await inferFields(engine, "input", usable));
+  const scoring = await scoreRecords(engine, fields, model);
+  const leastWeight = linkWeight(model.threshold);
+  const pairs = await scoredPairs(engine, leastWeight);
+  const clusters = clusterPairs(scoring.records, pairs, { leastWeight, ...(await certainties(engine, model)) });
   await storeClusters(engine, clusters);
-  return { links: pairs.filter(({ weight }) => weight >= leastWeight).length, clusters: new Set(clusters).size };
+  const links = pairs.filter(({ weight }) => weight >= leastWeight).length;
+  return { ...scoring, links, clusters: new Set(clusters).size };
 }
 
 /** Records with the same value of a key are tied; an entity has one value of each key, and one record of an input that is unique. */
 async function certainties(
   engine: Engine,
-  { keys, isEachInputUnique }: { keys: readonly string[]; isEachInputUnique: boolean },
+  { keys = [], isEachInputUnique = false }: MatchModel,
 ): Promise<Omit<ClusterRules, "leastWeight">> {
   const ties: [number, number][] = [];
   const marks = new Map<number, Map<string, string>>();

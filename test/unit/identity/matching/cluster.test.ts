@@ -21,8 +21,13 @@ describe("clusterPairs", () => {
 
   it("never puts two records with different marks together, however alike they are", () => {
     const marksOf = (record: number) => (record < 2 ? new Map([["file", String(record)]]) : undefined);
-    const pairs = [pair(0, 1, 30), pair(0, 2, 10), pair(1, 2, 9)];
+    const pairs = [pair(0, 1, 30), pair(0, 2, 10), pair(1, 2, 5)];
     expect([...clusterPairs(3, pairs, { ...rules, marksOf })]).toEqual([0, 1, 0]);
+  });
+
+  it("leaves a record alone that might as well be either of two", () => {
+    const marksOf = (record: number) => (record < 2 ? new Map([["file", String(record)]]) : undefined);
+    expect([...clusterPairs(3, [pair(0, 2, 10), pair(1, 2, 9)], { ...rules, marksOf })]).toEqual([0, 1, 2]);
   });
 
   it("puts together what is tied, however unlike, unless their marks differ", () => {
