@@ -27,7 +27,7 @@ export async function compareAll(engine: Engine, fields: readonly Field[], pairT
 async function patternsOf(engine: Engine, table: string, fields: number, where = "TRUE"): Promise<Pattern[]> {
   const names = Array.from({ length: fields }, (_, index) => `g${index}`);
   const rows = await engine.rows(
-    `SELECT ${names.join(", ")}, count(*) AS pairs FROM ${table} WHERE ${where} GROUP BY ${names.join(", ")}`,
+    `SELECT ${names.join(", ")}, count(*) AS pairs FROM ${table} WHERE ${where} GROUP BY ${names.join(", ")} ORDER BY ${names.join(", ")}`,
   );
   return rows.map(row => ({ levels: names.map(name => Number(row[name] ?? -1)), pairs: Number(row["pairs"]) }));
 }
@@ -49,8 +49,9 @@ export async function estimateChance(engine: Engine, fields: readonly Field[]): 
   const chances = [];
   for (const [index, field] of fields.entries()) {
     const [row] = await engine.rows(`
-      SELECT coalesce(avg(share_${index}), 0) AS equal, count(*) * (count(*) - 1) / 2 AS pairs FROM record WHERE share_${index} IS NOT NULL`);
-    const seen = { equal: Number(row?.["equal"]), pairs: Number(row?.["pairs"]) };
+      SELECT coalesce(sum(same_${index}), 0) AS same, count(*) AS filled FROM record WHERE same_${index} IS NOT NULL`);
+    const [same, filled] = [Number(row?.["same"]), Number(row?.["filled"])];
+    const seen = { equal: filled === 0 ? 0 : same / filled ** 2, pairs: (filled * (filled - 1)) / 2 };
     chances.push(chanceOf(expectedChance(field), countLevels(patterns, index, levelCount(field)), seen));
   }
   return chances;
@@ -207,7 +208,7 @@ export async function score(engine: Engine, { estimates, prior, records }: Learn
   const terms = estimates.map((estimate, index) => {
     const weights = levelNames(estimate.field).map((_, level) => `WHEN ${level} THEN ${levelWeight(estimate, level)}`);
     const [equal = 1] = estimate.u;
-    const share = `(l.share_${index} * ${records} + ${equal * EXPECTED_RECORDS}) / ${records + EXPECTED_RECORDS}`;
+    const share = `(l.same_${index} + ${equal * EXPECTED_RECORDS}) / ${records + EXPECTED_RECORDS}`;
     const rare = `log2(${equal} / greatest(${share}, ${equal / 1000}))`;
     return `coalesce(CASE g${index} ${weights.join(" ")} END, 0) + CASE g${index} WHEN 0 THEN ${rare} ELSE 0 END`;
   });

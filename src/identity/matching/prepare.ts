@@ -5,21 +5,21 @@ import type { Field } from "./model.ts";
 
 /**
  * Makes the table `record` out of `input` (source, key, and columns as text): `n` from 0 without gaps in the order of source and key, the fields in
- * the form in which they are compared, and for each field as `share_<i>` the share of the filled records that have the same value.
+ * the form in which they are compared, and for each field as `same_<i>` how many records have the same value.
  */
 export async function prepareRecords(engine: Engine, fields: readonly Field[]): Promise<number> {
   const columns = fields.map(({ column, kind }) => `${normalSql(kind, named(column))} AS ${named(column)}`);
   await engine.run(`
     CREATE OR REPLACE TABLE normal AS
     SELECT (row_number() OVER (ORDER BY source, key) - 1)::INTEGER AS n, source, key, ${columns.join(", ")} FROM input`);
-  const shares = fields.map((_, index) => `share_${index}.share AS share_${index}`);
+  const counts = fields.map((_, index) => `same_${index}.records AS same_${index}`);
   const joins = fields.map(({ column }, index) => {
     const value = named(column);
-    return `LEFT JOIN (SELECT ${value} AS value, (count(*) / sum(count(*)) OVER ())::FLOAT AS share FROM normal WHERE ${value} IS NOT NULL GROUP BY value)
-      AS share_${index} ON share_${index}.value = normal.${value}`;
+    return `LEFT JOIN (SELECT ${value} AS value, count(*) AS records FROM normal WHERE ${value} IS NOT NULL GROUP BY value) AS same_${index}
+      ON same_${index}.value = normal.${value}`;
   });
   await engine.run(
-    `CREATE OR REPLACE TABLE record AS SELECT normal.*, ${shares.join(", ")} FROM normal ${joins.join(" ")} ORDER BY n`,
+    `CREATE OR REPLACE TABLE record AS SELECT normal.*, ${counts.join(", ")} FROM normal ${joins.join(" ")} ORDER BY n`,
   );
   await engine.run("DROP TABLE normal");
   const [row] = await engine.rows("SELECT count(*) AS records FROM record");
