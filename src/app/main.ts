@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { Command } from "commander";
 import { asError, ConfigError, TributaryError } from "../core/errors.ts";
 import { buildCommand } from "./commands/build.ts";
+import { decideCommand, decisionsCommand, undoCommand } from "./commands/decisions.ts";
 import { doctor } from "./commands/doctor.ts";
 import { matchCommand } from "./commands/match.ts";
 import { newSource } from "./commands/new-source.ts";
@@ -54,6 +55,21 @@ program
   .option("--url <url>", "the graph to ask (default http://127.0.0.1:PORT/graphql)")
   .option("--json", "print the result as one JSON object")
   .action(verifyParityCommand);
+for (const type of ["link", "unlink"] as const) {
+  program
+    .command(`${type} <a> <b>`)
+    .description(
+      `decide that two records, each as <source>.<collection>:<key>, are ${type === "link" ? "" : "not "}one customer; goes before every rule`,
+    )
+    .option("--reason <text>", "why, for whoever reads it later")
+    .action((a: string, b: string, options: { reason?: string }) => decideCommand(type, a, b, options));
+}
+program
+  .command("decisions")
+  .description("list the decisions about who is who")
+  .option("--json", "print them as one JSON object")
+  .action(decisionsCommand);
+program.command("undo <id>").description("take a decision about who is who back").action(undoCommand);
 program
   .command("match")
   .description("find the rows of CSV or Parquet files that are one person or thing; needs no labels and no model")

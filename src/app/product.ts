@@ -7,6 +7,7 @@ import { resolvers } from "../../resolvers/index.ts";
 import type { Catalog } from "../source/catalog.ts";
 import { CustomerIndex } from "../store/customer-index.ts";
 import { openDatabase } from "../store/database.ts";
+import { IdentityDecisions } from "../store/identity-decisions.ts";
 import { Mirror } from "../store/mirror.ts";
 import { Upstream } from "../upstream/upstream.ts";
 import { baseUrlOf, type Config, environmentSecrets, proxyOf } from "./config.ts";
@@ -48,7 +49,8 @@ export async function createProduct(options: ProductOptions): Promise<Product> {
   const schema = await loadSchema(schemaFolder, resolvers);
   const { limits, hasIntrospection, hasSuggestions } = config;
   const engine = await createEngine({ schema, catalog, limits, logger, hasIntrospection, hasSuggestions });
-  const parts: FillParts = { catalog, upstreamOf, mirror, index, clock, logger };
+  const decisions = new IdentityDecisions(config.home);
+  const parts: FillParts = { catalog, upstreamOf, mirror, index, clock, logger, decisions: () => decisions.list() };
   const refresher = new Refresher(parts, config.refreshMs, ({ collection, error }) =>
     gateway.noteFill(collection, error?.message ?? null),
   );

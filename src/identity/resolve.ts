@@ -18,6 +18,20 @@ export interface IdentityRecord {
   readonly clues: readonly { readonly space: string; readonly value: string }[];
 }
 
+/** Somebody's word that two records, each as `<source>.<collection>:<key>`, are or are not one customer. */
+export interface Decision {
+  readonly type: "link" | "unlink";
+  readonly a: string;
+  readonly b: string;
+}
+
+export interface IdentityRules {
+  /** Ids of the collections that hold at most one record of a customer. */
+  readonly onePerCustomer: ReadonlySet<string>;
+  /** What people have decided: goes before everything else, and among each other the later one counts. */
+  readonly decisions?: readonly Decision[];
+}
+
 /** The records that are one customer. `id` is a function of its members alone. */
 export interface Cluster {
   readonly id: string;
@@ -38,18 +52,18 @@ const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 
 const recordId = (record: IdentityRecord): string => `${record.collection}:${record.key}`;
 
 /**
- * Puts records together by explicit keys, then by how alike they are: the weights are learnt from the records. Two records of a collection that holds
+ * Puts records together by people's decisions, by explicit keys, then by how alike they are: the weights are learnt from the records. Two records of a collection that holds
  * one record a customer, or two values in one key space, are never in one cluster. The result does not depend on the order of the records.
- * @param onePerCustomer ids of the collections that hold at most one record of a customer
  */
 export async function resolveIdentity(
   records: Iterable<IdentityRecord>,
-  onePerCustomer: ReadonlySet<string>,
+  { onePerCustomer, decisions = [] }: IdentityRules,
 ): Promise<Cluster[]> {
   const sorted = [...records].sort((a, b) => compareText(recordId(a), recordId(b)));
   const pairs = await likePairs(sorted);
   const rules: ClusterRules = {
     leastWeight: linkWeight(),
+    ...decidedPairs(sorted, decisions),
     ties: explicitTies(sorted),
     marksOf: number => marksOf(sorted[number]!, onePerCustomer),
   };
@@ -60,6 +74,18 @@ export async function resolveIdentity(
     id: customerIdOf(recordId(sorted[root]!)),
     members: members.map(number => sorted[number]!),
   }));
+}
+
+/** Decisions about records that are not there (any more) wait for them. */
+function decidedPairs(sorted: readonly IdentityRecord[], decisions: readonly Decision[]): Pick<ClusterRules, "forced" | "apart"> {
+  if (decisions.length === 0) return {};
+  const numbers = new Map(sorted.map((record, number) => [recordId(record), number]));
+  const pairsOf = (type: Decision["type"]) =>
+    decisions.flatMap(decision => {
+      const [a, b] = [numbers.get(decision.a), numbers.get(decision.b)];
+      return decision.type === type && a !== undefined && b !== undefined ? [[a, b] as const] : [];
+    });
+  return { forced: pairsOf("link"), apart: pairsOf("unlink") };
 }
 
 async function likePairs(sorted: readonly IdentityRecord[]) {

@@ -2,6 +2,7 @@ import { asError, TributaryError, UpstreamError } from "../core/errors.ts";
 import type { Json } from "../core/json.ts";
 import type { Clock, Logger } from "../core/ports.ts";
 import type { Verdict } from "../core/verdict.ts";
+import type { Decision } from "../identity/resolve.ts";
 import type { Catalog, CatalogEntry } from "../source/catalog.ts";
 import type { CustomerIndex } from "../store/customer-index.ts";
 import type { Mirror, MirrorRecord } from "../store/mirror.ts";
@@ -32,6 +33,8 @@ export interface FillParts {
   readonly upstreamOf: (source: string) => Upstream;
   readonly mirror: Mirror;
   readonly index: CustomerIndex;
+  /** What people have decided about who is who; nothing unless given. */
+  readonly decisions?: () => Promise<readonly Decision[]>;
   readonly clock: Clock;
   readonly logger: Logger;
 }

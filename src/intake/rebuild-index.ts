@@ -12,6 +12,7 @@ export async function rebuildIndex({
   catalog,
   mirror,
   index,
+  decisions = async () => [],
 }: FillParts): Promise<{ readonly customers: number; readonly records: number }> {
   const entries = catalog.of("Customer");
   const byEntry = new Map<string, ReadonlyMap<string, MirrorRecord>>();
@@ -22,7 +23,7 @@ export async function rebuildIndex({
   const records = entries.flatMap(entry =>
     [...(byEntry.get(entry.id)?.values() ?? [])].map(record => identityRecord(entry.id, record)),
   );
-  const clusters = await resolveIdentity(records, onePerCustomer);
+  const clusters = await resolveIdentity(records, { onePerCustomer, decisions: await decisions() });
   const fieldOf = survivingField(catalog, byEntry);
   await index.replace(clusters.map(cluster => indexed(cluster, fieldOf)));
   return { customers: clusters.length, records: records.length };

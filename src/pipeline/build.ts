@@ -1,6 +1,7 @@
 import { rm } from "node:fs/promises";
 import { type EntityName, entityNames } from "../core/canonical.ts";
 import type { Catalog } from "../source/catalog.ts";
+import { type IdentityDecision, IdentityDecisions } from "../store/identity-decisions.ts";
 import { verifySegment } from "../store/raw-store.ts";
 import { type CollectionReport, type DatasetManifest, DatasetStore } from "./dataset.ts";
 import { identify, matchesOf } from "./identify.ts";
@@ -37,6 +38,7 @@ interface Work {
   readonly folder: string;
   readonly onProgress: OnProgress;
   readonly signal: AbortSignal | undefined;
+  readonly decisions: readonly IdentityDecision[];
 }
 
 /**
@@ -48,10 +50,11 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   const { catalog, home, signal } = options;
   const onProgress = options.onProgress ?? (() => undefined);
   const inputs = await chooseInputs(catalog, home);
-  const version = await versionOf(catalog, inputs);
+  const decisions = await new IdentityDecisions(home).list();
+  const version = await versionOf(catalog, inputs, decisions);
   const store = new DatasetStore(home);
   const known = await store.find(version);
-  const make = (folder: string) => makeDataset({ catalog, folder, onProgress, signal }, inputs, version);
+  const make = (folder: string) => makeDataset({ catalog, folder, onProgress, signal, decisions }, inputs, version);
   const manifest = known ?? (await store.publish(version, make));
   await store.select(version);
   return { ...manifest, path: store.pathOf(version), isNew: known === undefined, passedOver: inputs.flatMap(reportPassedOver) };
@@ -96,11 +99,11 @@ async function normalizeAll({ bench, onProgress, signal }: Work, inputs: readonl
 }
 
 async function makeTables(
-  { bench, catalog, folder, onProgress, signal }: Work,
+  { bench, catalog, folder, onProgress, signal, decisions }: Work,
   normalized: readonly Normalized[],
 ): Promise<TableReport[]> {
   const of = (entity: EntityName) => normalized.filter(({ input }) => input.entry.collection.canonical === entity);
-  onProgress({ stage: "identity", records: await identify(bench, of("Customer")) });
+  onProgress({ stage: "identity", records: await identify(bench, of("Customer"), decisions) });
   for (const entity of entityNames) {
     stopIfAborted(signal, "the build");
     const sql = entity === "Customer" ? customersSql(catalog, of(entity)) : ownedSql(entity, of(entity));

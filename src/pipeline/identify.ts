@@ -1,4 +1,4 @@
-import { type IdentityRecord, resolveIdentity } from "../identity/resolve.ts";
+import { type Decision, type IdentityRecord, resolveIdentity } from "../identity/resolve.ts";
 import { named, quoted } from "../mapping/sql-text.ts";
 import type { Normalized } from "./normalize.ts";
 import type { Row, Workbench } from "../mapping/bench.ts";
@@ -10,11 +10,18 @@ const FLUSH_ROWS = 10_000;
  * Finds out who is who among the normalized customers and keeps it as the table `member`: collection, key, customer id, and the record's
  * position in its cluster, by which "the smallest key" is decided, so that text is compared in one place only. Returns the number of customers.
  */
-export async function identify(bench: Workbench, customers: readonly Normalized[]): Promise<number> {
+export async function identify(
+  bench: Workbench,
+  customers: readonly Normalized[],
+  decisions: readonly Decision[],
+): Promise<number> {
   const records: IdentityRecord[] = [];
   for (const each of customers) for (const record of await identityRecords(bench, each)) records.push(record);
   const single = customers.filter(({ input }) => input.entry.collection.identity?.onePerCustomer);
-  const clusters = await resolveIdentity(records, new Set(single.map(({ input }) => input.entry.id)));
+  const clusters = await resolveIdentity(records, {
+    onePerCustomer: new Set(single.map(({ input }) => input.entry.id)),
+    decisions,
+  });
   await bench.run("CREATE TABLE member (collection VARCHAR, key VARCHAR, customer_id VARCHAR, position INTEGER)");
   const appender = await bench.connection.createAppender("member");
   let rows = 0;

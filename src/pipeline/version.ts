@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { canonical } from "../core/canonical.ts";
 import type { Catalog, CatalogEntry } from "../source/catalog.ts";
+import type { IdentityDecision } from "../store/identity-decisions.ts";
 import type { BuildInput } from "./inputs.ts";
 
 /** The rooms whose code decides what is in a dataset. */
@@ -12,10 +13,15 @@ const rooms = ["core", "source", "mapping", "identity", "upstream", "store", "pi
 const sourceFolder = fileURLToPath(new URL("../", import.meta.url));
 const lockFile = fileURLToPath(new URL("../../package-lock.json", import.meta.url));
 
-/** A dataset's version: a function of the responses, the declarations, and the code with its libraries. */
-export async function versionOf(catalog: Catalog, inputs: readonly BuildInput[]): Promise<string> {
+/** A dataset's version: a function of the responses, the declarations, people's decisions, and the code with its libraries. */
+export async function versionOf(
+  catalog: Catalog,
+  inputs: readonly BuildInput[],
+  decisions: readonly IdentityDecision[],
+): Promise<string> {
   const raw = inputs.map(({ entry, pull }) => [entry.id, pull?.manifestSha256 ?? null]);
-  const parts = [raw, catalog.entries.map(declared), canonical, await codeHash()];
+  const decided = decisions.map(({ type, a, b }) => [type, a, b]);
+  const parts = [raw, decided, catalog.entries.map(declared), canonical, await codeHash()];
   return createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 20);
 }
 

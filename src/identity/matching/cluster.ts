@@ -9,6 +9,10 @@ export interface ScoredPair {
 export interface ClusterRules {
   /** A pair links from this weight on. */
   readonly leastWeight: number;
+  /** Pairs that somebody has said are one entity; nothing speaks against them but a mark of `apart`. */
+  readonly forced?: readonly (readonly [number, number])[];
+  /** Pairs that somebody has said are two entities; nothing speaks for them. */
+  readonly apart?: readonly (readonly [number, number])[];
   /** Pairs that are one entity for certain, best first. */
   readonly ties: readonly (readonly [number, number])[];
   /** Spaces in which an entity has one value at most, and the record's value there: two records that differ in one are never put together. */
@@ -29,7 +33,8 @@ const UNKNOWN_SAY = -2;
  * @returns for every record the smallest record of its cluster
  */
 export function clusterPairs(records: number, pairs: readonly ScoredPair[], rules: ClusterRules): Int32Array {
-  const clusters = new Clusters(records, rules.marksOf);
+  const clusters = new Clusters(records, rules.marksOf, rules.apart ?? []);
+  for (const [a, b] of rules.forced ?? []) clusters.force(a, b);
   for (const [a, b] of rules.ties) clusters.merge(a, b, () => true);
   const says = new Map<number, number>();
   for (const { a, b, weight } of pairs) says.set(a * records + b, Math.max(-MAX_SAY, Math.min(MAX_SAY, weight)));
@@ -82,9 +87,23 @@ class Clusters {
   readonly #marks = new Map<number, ReadonlyMap<string, string>>();
   readonly #marksOf: ClusterRules["marksOf"];
 
-  constructor(records: number, marksOf: ClusterRules["marksOf"]) {
+  /** By record: those that it was said not to be one with. */
+  readonly #apart = new Map<number, Set<number>>();
+
+  constructor(records: number, marksOf: ClusterRules["marksOf"], apart: readonly (readonly [number, number])[]) {
     this.roots = Int32Array.from({ length: records }, (_, record) => record);
     this.#marksOf = marksOf;
+    for (const [a, b] of apart) {
+      this.#apart.set(a, (this.#apart.get(a) ?? new Set()).add(b));
+      this.#apart.set(b, (this.#apart.get(b) ?? new Set()).add(a));
+    }
+  }
+
+  /** Merges whatever the marks say; of two marks in one space the smaller record's counts from then on. */
+  force(a: number, b: number): void {
+    const [keep, lose] = [Math.min(this.roots[a]!, this.roots[b]!), Math.max(this.roots[a]!, this.roots[b]!)];
+    if (keep !== lose && !this.#areApart(keep, lose))
+      this.#unite(keep, lose, new Map([...(this.#marksIn(lose) ?? []), ...(this.#marksIn(keep) ?? [])]));
   }
 
   areOne(a: number, b: number): boolean {
@@ -93,19 +112,33 @@ class Clusters {
 
   /** Whether their marks keep two records' clusters apart for ever. */
   areContrary(a: number, b: number): boolean {
-    return !this.areOne(a, b) && united(this.#marksIn(this.roots[a]!), this.#marksIn(this.roots[b]!)) === "conflict";
+    if (this.areOne(a, b)) return false;
+    return (
+      this.#areApart(this.roots[a]!, this.roots[b]!) ||
+      united(this.#marksIn(this.roots[a]!), this.#marksIn(this.roots[b]!)) === "conflict"
+    );
   }
 
   merge(a: number, b: number, mayMerge: (left: readonly number[], right: readonly number[]) => boolean): void {
     const [keep, lose] = [Math.min(this.roots[a]!, this.roots[b]!), Math.max(this.roots[a]!, this.roots[b]!)];
     if (keep === lose) return;
-    const [kept, lost] = [this.#membersOf(keep), this.#membersOf(lose)];
     const marks = united(this.#marksIn(keep), this.#marksIn(lose));
-    if (marks === "conflict" || !mayMerge(kept, lost)) return;
+    if (marks === "conflict" || this.#areApart(keep, lose)) return;
+    if (mayMerge(this.#membersOf(keep), this.#membersOf(lose))) this.#unite(keep, lose, marks);
+  }
+
+  #unite(keep: number, lose: number, marks: ReadonlyMap<string, string> | undefined): void {
+    const [kept, lost] = [this.#membersOf(keep), this.#membersOf(lose)];
     for (const record of lost) this.roots[record] = keep;
     this.#members.set(keep, [...kept, ...lost]);
     this.#members.delete(lose);
     if (marks) this.#marks.set(keep, marks);
+  }
+
+  #areApart(one: number, two: number): boolean {
+    if (this.#apart.size === 0) return false;
+    const others = new Set(this.#membersOf(two));
+    return this.#membersOf(one).some(record => [...(this.#apart.get(record) ?? [])].some(other => others.has(other)));
   }
 
   #membersOf(root: number): readonly number[] {

@@ -4,6 +4,7 @@ import { matchEmail } from "../../../src/identity/match-email.ts";
 import { type IdentityRecord, resolveIdentity } from "../../../src/identity/resolve.ts";
 
 const single = new Set(["billing.customers", "desk.users"]);
+const rules = { onePerCustomer: single };
 const blank = { name: null, email: null, phone: null, company: null, country: null };
 const record = (
   collection: string,
@@ -12,7 +13,7 @@ const record = (
   ...clues: [string, string][]
 ): IdentityRecord => ({ ...blank, collection, key, ...traits, clues: clues.map(([space, value]) => ({ space, value })) });
 const groups = async (records: readonly IdentityRecord[]) =>
-  (await resolveIdentity(records, single))
+  (await resolveIdentity(records, rules))
     .map(cluster => cluster.members.map(member => `${member.collection}:${member.key}`).join(" "))
     .sort();
 const ann = { name: "Ann Lee", email: "ann.lee+crm@gmail.com", phone: "+441632960960" };
@@ -81,9 +82,32 @@ describe("resolveIdentity", () => {
   });
 
   it("keeps a customer's id when it gains a larger record", async () => {
-    const before = (await resolveIdentity([record("billing.customers", "c1", ann)], single))[0]?.id;
-    const after = await resolveIdentity([record("crm.contacts", "1", ann), record("billing.customers", "c1", ann)], single);
+    const before = (await resolveIdentity([record("billing.customers", "c1", ann)], rules))[0]?.id;
+    const after = await resolveIdentity([record("crm.contacts", "1", ann), record("billing.customers", "c1", ann)], rules);
     expect(after.map(cluster => cluster.id)).toEqual([before]);
+  });
+
+  describe("people's decisions", () => {
+    const crm = record("crm.contacts", "1", ann, ["account", "A"]);
+    const billing = record("billing.customers", "c1", ann, ["account", "A"]);
+    const other = record("billing.customers", "c2", { name: "Bo Ek" }, ["account", "B"]);
+    const decided = async (type: "link" | "unlink", a: IdentityRecord, b: IdentityRecord) =>
+      (await resolveIdentity([crm, billing, other], { onePerCustomer: single, decisions: [{ type, a: id(a), b: id(b) }] }))
+        .map(({ members }) => members.map(id).join(" "))
+        .sort();
+    const id = ({ collection, key }: IdentityRecord) => `${collection}:${key}`;
+
+    it("keep apart what an explicit key would put together", async () => {
+      expect(await decided("unlink", crm, billing)).toEqual([id(billing), id(other), id(crm)]);
+    });
+
+    it("put together what explicit keys would keep apart", async () => {
+      expect(await decided("link", crm, other)).toContain(`${id(other)} ${id(crm)}`);
+    });
+
+    it("wait for a record that is not there", async () => {
+      expect(await decided("link", crm, record("desk.users", "9"))).toEqual([`${id(billing)} ${id(crm)}`, id(other)]);
+    });
   });
 
   const anyRecord = fc.record({
@@ -109,7 +133,7 @@ describe("resolveIdentity", () => {
     );
     await fc.assert(
       fc.asyncProperty(orders, async ([given, shuffled]) => {
-        expect(await resolveIdentity(shuffled, single)).toEqual(await resolveIdentity(given, single));
+        expect(await resolveIdentity(shuffled, rules)).toEqual(await resolveIdentity(given, rules));
       }),
       { numRuns: 40 },
     );
@@ -118,7 +142,7 @@ describe("resolveIdentity", () => {
   it("never lets two records of a one-per-customer collection into one cluster", async () => {
     await fc.assert(
       fc.asyncProperty(someRecords, async records => {
-        for (const { members } of await resolveIdentity(records, single)) {
+        for (const { members } of await resolveIdentity(records, rules)) {
           for (const collection of single)
             expect(members.filter(member => member.collection === collection).length).toBeLessThan(2);
         }
