@@ -1,6 +1,5 @@
 import { resolve } from "node:path";
 import { ConfigError } from "../core/errors.ts";
-import type { Secrets } from "../core/ports.ts";
 import { defaultLimits, type QueryLimits } from "../gateway/limits/limits.ts";
 import { baseUrlVariable, type Source } from "../source/define-source.ts";
 import type { ProxySettings } from "../upstream/connection.ts";
@@ -17,6 +16,8 @@ export interface Config {
   readonly home: string;
   /** Folder of the store in `home`. */
   readonly store: string;
+  /** What replicas share; null: each is on its own. */
+  readonly redisUrl: string | null;
   readonly deadlineMs: number;
   /** How often the customer index is read anew from the sources, in ms. */
   readonly refreshMs: number;
@@ -47,6 +48,11 @@ export const settings = {
   HTTPS_PROXY: { fallback: "", meaning: "proxy through which sources are spoken to by https; also in lower case" },
   HTTP_PROXY: { fallback: "", meaning: "the same for sources that are spoken to by http" },
   NO_PROXY: { fallback: "", meaning: "hosts that are spoken to without a proxy, with commas; loopback always is" },
+  REDIS_URL: { fallback: "", meaning: "Redis that replicas share for tokens and budgets; each is on its own unless given" },
+  SECRETS_DIR: {
+    fallback: "",
+    meaning: "folder with a file for each secret; a secret NAME may also be in the file that NAME_FILE names",
+  },
   LOG_LEVEL: { fallback: "info", meaning: "trace, debug, info, warn, error or silent" },
   LOG_FILE: { fallback: "", meaning: "file for log lines; stderr unless given (start: tributary.log in TRIBUTARY_HOME)" },
   INTROSPECTION: { fallback: "on", meaning: "on or off: whether clients may read the schema" },
@@ -80,6 +86,7 @@ export function readConfig(environment: Environment): Config {
     allowedHosts: allowedHosts(text("ALLOWED_HOSTS"), text("HOST")),
     home: resolve(text("TRIBUTARY_HOME")),
     store: "store",
+    redisUrl: text("REDIS_URL") || null,
     deadlineMs: count("DEADLINE_MS", 1),
     refreshMs: count("REFRESH_MS", 1_000),
     logLevel: logLevel(text("LOG_LEVEL")),
@@ -152,12 +159,3 @@ export function proxyOf(environment: Environment): ProxySettings {
   const noProxy = [...loopback, text("NO_PROXY")].filter(Boolean).join(",");
   return { httpProxy: proxy("HTTP_PROXY"), httpsProxy: proxy("HTTPS_PROXY"), noProxy };
 }
-
-/** Secrets from the environment, read when they are needed, so that one that is missing fails its source alone. */
-export const environmentSecrets = (environment: Environment): Secrets => ({
-  read(name) {
-    const value = environment[name];
-    if (value) return value;
-    throw new ConfigError("CONFIG_SECRET_MISSING", `the environment variable ${name} is not set`);
-  },
-});

@@ -1,3 +1,4 @@
+import type { Redis } from "ioredis";
 import type { FillParts } from "../intake/fill.ts";
 import { systemClock, type Logger, type Clock } from "../core/ports.ts";
 import { createEngine, type Engine } from "../gateway/engine.ts";
@@ -9,9 +10,13 @@ import { CustomerIndex } from "../store/customer-index.ts";
 import { openDatabase } from "../store/database.ts";
 import { IdentityDecisions } from "../store/identity-decisions.ts";
 import { Mirror } from "../store/mirror.ts";
+import { FileTokenStore } from "../store/file-token-store.ts";
+import { RedisTokenStore } from "../store/redis-token-store.ts";
 import { Upstream } from "../upstream/upstream.ts";
-import { baseUrlOf, type Config, environmentSecrets, proxyOf } from "./config.ts";
+import { baseUrlOf, type Config, proxyOf } from "./config.ts";
 import { Refresher } from "./refresher.ts";
+import { openRedis } from "./redis.ts";
+import { ConfiguredSecrets } from "./secrets.ts";
 import { schemaFolder } from "./registry.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -32,6 +37,8 @@ export interface ProductOptions {
   readonly environment: Environment;
   readonly logger: Logger;
   readonly clock?: Clock;
+  /** What replicas share; each is on its own without it. */
+  readonly redis?: Redis;
   /** Null keeps the store in memory. */
   readonly storeFolder?: string | null;
 }
@@ -40,7 +47,8 @@ export interface ProductOptions {
 export async function createProduct(options: ProductOptions): Promise<Product> {
   const { config, catalog, logger } = options;
   const clock = options.clock ?? systemClock;
-  const upstreams = createUpstreams(options);
+  const redis = options.redis ?? openRedis(config.redisUrl, logger);
+  const upstreams = createUpstreams({ ...options, ...(redis && { redis }) });
   const upstreamOf = (source: string) => upstreams.get(source)!;
   const database = await openDatabase(options.storeFolder === undefined ? `${config.home}/${config.store}` : options.storeFolder);
   const mirror = new Mirror(database);
@@ -65,13 +73,17 @@ export async function createProduct(options: ProductOptions): Promise<Product> {
       await engine.stop();
       await Promise.all([...upstreams.values()].map(upstream => upstream.close()));
       await database.close();
+      if (options.redis === undefined) redis?.disconnect();
     },
   };
 }
 
+type UpstreamsOptions = Omit<ProductOptions, "storeFolder" | "config"> & { readonly config: Pick<Config, "home"> };
+
 /** One upstream for each source, by name. */
-export function createUpstreams({ catalog, environment, logger, clock }: Omit<ProductOptions, "config">): Map<string, Upstream> {
-  const secrets = environmentSecrets(environment);
+export function createUpstreams({ config, catalog, environment, logger, clock, redis }: UpstreamsOptions): Map<string, Upstream> {
+  const tokens = redis ? new RedisTokenStore(redis) : new FileTokenStore(config.home);
+  const secrets = new ConfiguredSecrets(environment, logger);
   const proxy = proxyOf(environment);
   return new Map(
     catalog.sources.map(source => {
@@ -79,6 +91,7 @@ export function createUpstreams({ catalog, environment, logger, clock }: Omit<Pr
         baseUrl: baseUrlOf(source, environment),
         proxy,
         secrets,
+        tokens,
         clock: clock ?? systemClock,
         random: Math.random,
         logger,

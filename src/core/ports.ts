@@ -1,3 +1,5 @@
+import type { Secret } from "./secret.ts";
+
 /** What the outside world gives the product, so that tests can stand in for it. */
 
 /** Time. `nowMs` is the wall clock in ms since the epoch; `sleep` ends early, without an error, when the signal aborts. */
@@ -19,7 +21,7 @@ export interface Logger {
 
 /** Secrets by name. `read` throws `CONFIG_SECRET_MISSING` when there is none. */
 export interface Secrets {
-  read(name: string): string;
+  read(name: string): Secret;
 }
 
 const MAX_TIMER_MS = 2 ** 31 - 1;

@@ -1,6 +1,6 @@
 import { canonical } from "../core/canonical.ts";
 import { ConfigError } from "../core/errors.ts";
-import { type Auth, secretNamesOf } from "./auth.ts";
+import { type Auth, type ClientTls, secretNamesOf } from "./auth.ts";
 import { listingProblem } from "./check-listing.ts";
 import type { Collection } from "./collection.ts";
 import type { Failures } from "./failures.ts";
@@ -12,6 +12,8 @@ export interface Client {
   readonly baseUrl: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly auth: Auth;
+  /** A client certificate for the TLS handshake (mTLS). */
+  readonly tls?: ClientTls;
   readonly limits: readonly Limit[];
   readonly learned?: Learned;
   /** Requests in flight at once; 16 unless stated. */
@@ -74,7 +76,9 @@ export function defineSource(spec: SourceSpec): Source {
 /** The environment variable that replaces a source's base URL. */
 export const baseUrlVariable = (source: SourceSpec): string => `${source.name.toUpperCase()}_BASE_URL`;
 /** The environment variables that hold a source's secrets. */
-export const secretVariables = (source: SourceSpec): readonly string[] => secretNamesOf(source.client.auth);
+export const secretVariables = ({ client: { auth, tls } }: SourceSpec): readonly string[] => [
+  ...new Set([...secretNamesOf(auth), ...(tls ? Object.values(tls) : [])]),
+];
 
 function refuse(place: string, problem: string): never {
   throw new ConfigError("SOURCE_INVALID", `${place}: ${problem}`);

@@ -1,5 +1,17 @@
 /** What the author of a source imports. */
-export { basic, bearer, clientCredentials, noAuth } from "./auth.ts";
+export {
+  all,
+  apiKey,
+  awsSigV4,
+  basic,
+  bearer,
+  clientCredentials,
+  hmac,
+  jwtBearer,
+  noAuth,
+  refreshToken,
+  session,
+} from "./auth.ts";
 export { batchLookup, collection, eachLookup, relatedBatch, relatedEach } from "./collection.ts";
 export { defineSource } from "./define-source.ts";
 export { costBucket, window } from "./limits.ts";

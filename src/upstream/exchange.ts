@@ -3,7 +3,9 @@ import type { Source } from "../source/define-source.ts";
 import type { UpstreamRequest } from "../source/request.ts";
 import { type Authorizer, createAuthorizer, type SendForToken } from "./auth/authorizer.ts";
 import type { Permit } from "./budget.ts";
-import type { ProxySettings } from "./connection.ts";
+import { tlsMaterial } from "./auth/client-tls.ts";
+import { MemoryTokenStore, type TokenStore } from "./auth/token-store.ts";
+import type { ConnectOptions, ProxySettings } from "./connection.ts";
 import type { CallContext } from "./context.ts";
 import { hedged } from "./hedge.ts";
 import { HttpCache } from "./http-cache.ts";
@@ -18,6 +20,8 @@ export interface ExchangeOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly proxy?: ProxySettings;
+  /** Where rotated tokens are kept; in memory unless given. */
+  readonly tokens?: TokenStore;
 }
 
 interface ExchangeParts extends ExchangeOptions {
@@ -35,11 +39,16 @@ export interface AttemptFacts {
   credential?: string;
 }
 
+/** Longer than any request may take: then nothing uses the connections of a replaced certificate any more. */
+const OLD_TRANSPORT_MS = 60_000;
+
 /** One request and its answer, with nothing interpreted: credentials, signature, kept answers, the wire. */
 export class Exchange {
   readonly #source: Source;
   readonly #parts: ExchangeParts;
-  readonly #transport: Transport;
+  #transport: Transport;
+  /** Of the client certificate that the transport was made with. */
+  #tlsFingerprint: string | undefined;
   readonly #authorizer: Authorizer;
   /** Null when the declaration wants nothing kept. */
   readonly #cache: HttpCache | null;
@@ -48,17 +57,16 @@ export class Exchange {
   constructor(source: Source, parts: ExchangeParts) {
     this.#source = source;
     this.#parts = parts;
-    this.#transport = createTransport(parts.baseUrl, source.client, parts.proxy ? { proxy: parts.proxy } : {});
+    this.#transport = this.#createTransport();
     const { cache, auth } = source.client;
     this.#cache = cache === false ? null : new HttpCache({ clock: parts.clock, ...cache });
-    const send: SendForToken = (request, signal) =>
-      this.#transmit(request, this.#transport.prepare(request), { signal, requestId: "token", priority: "live" }, {});
-    this.#authorizer = createAuthorizer(auth, { ...parts, send });
+    const tokens = parts.tokens ?? new MemoryTokenStore();
+    this.#authorizer = createAuthorizer(auth, { ...parts, source: source.name, tokens, send: this.#sendForToken() });
   }
 
   /** An earlier answer that the source still vouches for: nothing is sent. */
   fresh(request: UpstreamRequest): WireResponse | undefined {
-    if (this.#cache === null || request.method !== "GET") return undefined;
+    if (this.#cache === null || this.#cache.isEmpty || request.method !== "GET") return undefined;
     return this.#cache.fresh(this.#transport.prepare(request), this.#scope());
   }
 
@@ -83,6 +91,7 @@ export class Exchange {
     facts: AttemptFacts,
   ): Promise<StreamedResponse> {
     this.#parts.vitals.count("calls");
+    await this.#presentCertificate();
     if ("href" in from) return this.#transport.stream(this.#transport.prepareDownload(from.href), context.signal);
     const { request, credential } = await this.#authorizer.authorize(this.#transport.prepare(from), context.signal);
     facts.credential = credential;
@@ -99,7 +108,35 @@ export class Exchange {
     await this.#transport.close();
   }
 
+  #sendForToken(): SendForToken {
+    return async (request, headers, signal) => {
+      await this.#presentCertificate();
+      const wire = this.#transport.prepare(request);
+      const context = { signal, requestId: "token", priority: "live" } as const;
+      return this.#transmit(request, { ...wire, headers: { ...wire.headers, ...headers } }, context, {});
+    };
+  }
+
+  #createTransport(connect?: ConnectOptions): Transport {
+    const { baseUrl, proxy } = this.#parts;
+    return createTransport(baseUrl, this.#source.client, { ...(proxy && { proxy }), ...(connect && { connect }) });
+  }
+
+  /** Takes a replaced client certificate into use; throws `CONFIG_SECRET_MISSING` when there is none. */
+  async #presentCertificate(): Promise<void> {
+    const { tls } = this.#source.client;
+    if (tls === undefined) return;
+    const { connect, fingerprint } = tlsMaterial(tls, this.#parts.secrets);
+    if (fingerprint === this.#tlsFingerprint) return;
+    const before = this.#transport;
+    this.#transport = this.#createTransport(connect);
+    this.#tlsFingerprint = fingerprint;
+    // Requests under way are let finish.
+    setTimeout(() => void before.close(), OLD_TRANSPORT_MS).unref();
+  }
+
   async #sendOnce(request: UpstreamRequest, context: CallContext, facts: AttemptFacts): Promise<WireResponse> {
+    await this.#presentCertificate();
     const prepared = this.#transport.prepare(request);
     const scope = this.#scope();
     const conditional = this.#cache?.conditional(prepared, scope) ?? prepared;
@@ -113,7 +150,7 @@ export class Exchange {
 
   /** Stands for whose credentials are used. */
   #scope(): string {
-    return "";
+    return this.#authorizer.scope();
   }
 
   #second(request: UpstreamRequest, context: CallContext, facts: AttemptFacts) {

@@ -80,6 +80,11 @@ export class HttpCache {
     return response;
   }
 
+  /** Whether nothing is kept at all. */
+  get isEmpty(): boolean {
+    return this.#kept.size === 0;
+  }
+
   /** Drops a kept answer that proved unusable after all, so that it is not given again. */
   forget(request: WireRequest, scope: string): void {
     this.#kept.delete(keyOf(request.url, scope));

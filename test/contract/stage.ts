@@ -1,4 +1,5 @@
-import { baseUrlOf, environmentSecrets } from "../../src/app/config.ts";
+import { baseUrlOf } from "../../src/app/config.ts";
+import { ConfiguredSecrets } from "../../src/app/secrets.ts";
 import { discoverImitations, discoverSources } from "../../src/app/registry.ts";
 import type { AnyEntity } from "../../src/core/canonical.ts";
 import { lastDays } from "../../src/core/days.ts";
@@ -62,7 +63,7 @@ export async function openStage(customers: number) {
       for (const name of secretVariables(source)) givenSecrets.add(environment[name] ?? "");
       const upstream = new Upstream(withoutLimits(source), {
         baseUrl: baseUrlOf(source, environment),
-        secrets: environmentSecrets(environment),
+        secrets: new ConfiguredSecrets(environment, recorder),
         clock: variant.clock ?? systemClock,
         random: () => 0,
         logger: recorder,

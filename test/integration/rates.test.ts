@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { Secret } from "../../src/core/secret.ts";
 import { exponentOf } from "../../src/core/currency.ts";
 import { build } from "../../src/pipeline/build.ts";
 import { pull } from "../../src/pipeline/pull.ts";
@@ -179,7 +180,13 @@ describe("what the feed lets be kept", () => {
     const source = world.product.catalog.sources.find(({ name }) => name === "fx")!;
     const clock = new ManualClock();
     const baseUrl = world.environment["FX_BASE_URL"]!;
-    const upstream = new Upstream(source, { baseUrl, secrets: { read: () => "" }, clock, random: Math.random, logger: silent });
+    const upstream = new Upstream(source, {
+      baseUrl,
+      secrets: { read: () => new Secret("") },
+      clock,
+      random: Math.random,
+      logger: silent,
+    });
     const request = source.collections["rates"]!.list.request({ from: "2026-10-01", to: "2026-10-30" });
     const read = async () => {
       const before = await answersOf(world);

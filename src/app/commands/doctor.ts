@@ -7,45 +7,48 @@ import type { Upstream } from "../../upstream/upstream.ts";
 import { baseUrlOf, readConfig } from "../config.ts";
 import { createLogger } from "../logger.ts";
 import { createUpstreams } from "../product.ts";
+import { openRedis } from "../redis.ts";
+import { examineSecrets } from "../secret-findings.ts";
+import { ConfiguredSecrets } from "../secrets.ts";
 import { discoverSources } from "../registry.ts";
 
 const CHECK_MS = 10_000;
 
 /** Says for every source what is set, what is missing, and whether it answers; exits with 1 when something is wrong. Never prints a value of a secret. */
 export async function doctor(): Promise<void> {
-  readConfig(process.env);
+  const config = readConfig(process.env);
   const catalog = await discoverSources();
-  const upstreams = createUpstreams({ catalog, environment: process.env, logger: createLogger("silent") });
+  const logger = createLogger("silent");
+  const secrets = new ConfiguredSecrets(process.env, logger);
+  const redis = openRedis(config.redisUrl, logger);
+  const upstreams = createUpstreams({ config, catalog, environment: process.env, logger, ...(redis && { redis }) });
   console.log(`Settings are sound. Node ${process.version}.`);
   let isWell = true;
   for (const source of catalog.sources) {
     const entry = catalog.entries.find(each => each.source === source)!;
-    const findings = await examine(source, entry, upstreams.get(source.name)!);
+    const findings = await examine(source, entry, { upstream: upstreams.get(source.name)!, secrets });
     isWell &&= findings.isWell;
     console.log(`\n${source.title} (${source.name})`);
     for (const line of findings.lines) console.log(`  ${line}`);
   }
   await Promise.all([...upstreams.values()].map(upstream => upstream.close()));
+  redis?.disconnect();
   if (!isWell) process.exitCode = 1;
 }
 
-async function examine(source: Source, entry: CatalogEntry, upstream: Upstream): Promise<{ isWell: boolean; lines: string[] }> {
-  const names = secretVariables(source);
-  const missing = names.filter(name => !process.env[name]);
+async function examine(
+  source: Source,
+  entry: CatalogEntry,
+  { upstream, secrets }: { upstream: Upstream; secrets: ConfiguredSecrets },
+): Promise<{ isWell: boolean; lines: string[] }> {
   const origin = new URL(baseUrlOf(source, process.env)).origin;
-  const lines = [
-    `address: ${origin}${process.env[baseUrlVariable(source)] ? "" : ` (declared; ${baseUrlVariable(source)} replaces it)`}`,
-  ];
-  if (missing.length > 0) return { isWell: false, lines: [...lines, `missing: set ${missing.join(" and ")}`] };
+  const address = `address: ${origin}${process.env[baseUrlVariable(source)] ? "" : ` (declared; ${baseUrlVariable(source)} replaces it)`}`;
+  const findings = examineSecrets(secretVariables(source), secrets, systemClock.nowMs());
+  const lines = [address, ...(findings.length === 0 ? ["secrets: none needed"] : findings.map(({ text }) => `secret: ${text}`))];
+  if (findings.some(({ text }) => text.startsWith("missing"))) return { isWell: false, lines };
   const problem = await firstPageProblem(entry, upstream);
-  return {
-    isWell: problem === null,
-    lines: [
-      ...lines,
-      `secrets: ${names.length === 0 ? "none needed" : `${names.join(", ")} set`}`,
-      problem ?? `answers: one page of ${entry.name} read`,
-    ],
-  };
+  const isWell = problem === null && findings.every(({ isSound }) => isSound);
+  return { isWell, lines: [...lines, problem ?? `answers: one page of ${entry.name} read`] };
 }
 
 async function firstPageProblem(entry: CatalogEntry, upstream: Upstream): Promise<string | null> {

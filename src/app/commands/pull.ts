@@ -2,6 +2,7 @@ import { type CollectionVerdict, pull } from "../../pipeline/pull.ts";
 import { readConfig } from "../config.ts";
 import { createLogger } from "../logger.ts";
 import { createUpstreams } from "../product.ts";
+import { openRedis } from "../redis.ts";
 import { discoverSources } from "../registry.ts";
 import { abortOnSignal } from "../until-stopped.ts";
 import { showProgress } from "../progress.ts";
@@ -14,7 +15,8 @@ export async function pullCommand(names: readonly string[], options: { json?: bo
   const config = readConfig(process.env);
   const catalog = await discoverSources();
   const logger = createLogger(config.logLevel, config.logFile ?? `${config.home}/tributary.log`);
-  const upstreams = createUpstreams({ catalog, environment: process.env, logger });
+  const redis = openRedis(config.redisUrl, logger);
+  const upstreams = createUpstreams({ config, catalog, environment: process.env, logger, ...(redis && { redis }) });
   const only = names.length === 0 ? {} : { only: names };
   try {
     const signal = abortOnSignal();
@@ -31,6 +33,7 @@ export async function pullCommand(names: readonly string[], options: { json?: bo
     if (verdicts.some(({ verdict }) => verdict !== "complete")) process.exitCode = EXIT_PARTIAL;
   } finally {
     await Promise.all([...upstreams.values()].map(upstream => upstream.close()));
+    redis?.disconnect();
   }
 }
 

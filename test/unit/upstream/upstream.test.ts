@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it } from "@jest/globals";
+import { Secret } from "../../../src/core/secret.ts";
 import { ConfigError, ContractError } from "../../../src/core/errors.ts";
 import { type Logger, systemClock } from "../../../src/core/ports.ts";
 import * as t from "../../../src/source/index.ts";
@@ -47,7 +48,7 @@ async function over(answer: Answer, client: Partial<Client> = {}): Promise<Upstr
     collections: {},
   });
   const read = (name: string) => {
-    if (name === "KEY") return "key";
+    if (name === "KEY") return new Secret("key");
     throw new ConfigError("CONFIG_SECRET_MISSING", name);
   };
   upstream = new Upstream(source, {

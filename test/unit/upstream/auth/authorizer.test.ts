@@ -1,7 +1,10 @@
 import { describe, expect, it } from "@jest/globals";
+import { Secret } from "../../../../src/core/secret.ts";
 import { ConfigError } from "../../../../src/core/errors.ts";
 import { systemClock } from "../../../../src/core/ports.ts";
 import { clientCredentials } from "../../../../src/source/auth.ts";
+import { MemoryTokenStore } from "../../../../src/upstream/auth/token-store.ts";
+import { silent } from "../../../support/world.ts";
 import { createAuthorizer, type SendForToken } from "../../../../src/upstream/auth/authorizer.ts";
 
 const auth = clientCredentials({ tokenPath: "/token", clientId: "ID", clientSecret: "SECRET" });
@@ -13,11 +16,19 @@ function authorizerOver(send: SendForToken, names: Readonly<Record<string, strin
   const read = (name: string) => {
     const value = names[name];
     if (value === undefined) throw new ConfigError("CONFIG_SECRET_MISSING", `${name} is not set`);
-    return value;
+    return new Secret(value);
   };
-  const authorizer = createAuthorizer(auth, { baseUrl: "http://x.example/base", secrets: { read }, clock: systemClock, send });
+  const authorizer = createAuthorizer(auth, {
+    source: "x",
+    baseUrl: "http://x.example/base",
+    secrets: { read },
+    clock: systemClock,
+    send,
+    logger: silent,
+    tokens: new MemoryTokenStore(),
+  });
   return {
-    renew: authorizer.renew.bind(authorizer),
+    renew: (header = "") => authorizer.renew(header.replace("Bearer ", "")),
     header: async () => (await authorizer.authorize(bare, signal)).request.headers["authorization"],
   };
 }
