@@ -1,0 +1,31 @@
+/** Before the tests: they try the explorer in a real browser and share state over a real Redis. Installs Debian's where that can be done, else says what to do. */
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+
+const has = (command: string): boolean => spawnSync("which", [command]).status === 0;
+const apt = (...argumentList: string[]): boolean =>
+  spawnSync("apt-get", argumentList, {
+    stdio: ["ignore", "ignore", "inherit"],
+    // Nothing is started by being installed: the tests start what they need.
+    env: { ...process.env, DEBIAN_FRONTEND: "noninteractive", RUNLEVEL: "1" },
+  }).status === 0;
+
+const chromium = process.env["CHROMIUM_PATH"] ?? "/usr/bin/chromium";
+const parts = [
+  { name: `Chromium at ${chromium}`, package: "chromium", remedy: "or set CHROMIUM_PATH", isThere: () => existsSync(chromium) },
+  { name: "redis-server", package: "redis-server", remedy: "and put it on the PATH", isThere: () => has("redis-server") },
+];
+
+const missing = () => parts.filter(part => !part.isThere());
+if (missing().length > 0) {
+  const packages = missing().map(part => part.package);
+  if (process.getuid?.() === 0 && has("apt-get")) {
+    console.log(`Installing ${packages.join(" and ")} for the tests …`);
+    const isUpdated = apt("update", "-qq");
+    if (isUpdated) apt("install", "-y", "-qq", "--no-install-recommends", ...packages);
+  }
+  for (const part of missing()) {
+    console.error(`The tests need ${part.name}: install it (Debian: apt-get install ${part.package}), ${part.remedy}.`);
+    process.exitCode = 1;
+  }
+}
