@@ -34,7 +34,9 @@ export default t.defineSource({
       clientSecret: "HUBSPOT_CLIENT_SECRET",
     }),
     limits: [t.window({ requests: 190, windowMs: 10_000 })],
-    learned: { remaining: "X-HubSpot-RateLimit-Remaining" },
+    learned: {
+      headers: [{ limit: "X-HubSpot-RateLimit-Max", remaining: "X-HubSpot-RateLimit-Remaining", windowMs: 10_000 }],
+    },
     failures: {
       retryStatuses: [423],
       errors: "errors",

@@ -40,7 +40,16 @@ export default t.defineSource({
     baseUrl: "https://example.zendesk.com",
     auth: t.basic({ user: "ZENDESK_EMAIL", userSuffix: "/token", secret: "ZENDESK_API_TOKEN" }),
     limits: [t.window({ requests: 700, windowMs: 60_000 })],
-    learned: { remaining: "X-Rate-Limit-Remaining", reset: { header: "ratelimit-reset", unit: "delta-seconds" } },
+    learned: {
+      headers: [
+        {
+          limit: "X-Rate-Limit",
+          remaining: "X-Rate-Limit-Remaining",
+          reset: { header: "ratelimit-reset", unit: "delta-seconds" },
+          windowMs: 60_000,
+        },
+      ],
+    },
     failures: { retryStatuses: [409] },
   },
   collections: {

@@ -48,7 +48,7 @@ export const settings = {
   HTTPS_PROXY: { fallback: "", meaning: "proxy through which sources are spoken to by https; also in lower case" },
   HTTP_PROXY: { fallback: "", meaning: "the same for sources that are spoken to by http" },
   NO_PROXY: { fallback: "", meaning: "hosts that are spoken to without a proxy, with commas; loopback always is" },
-  REDIS_URL: { fallback: "", meaning: "Redis that replicas share for tokens and budgets; each is on its own unless given" },
+  REDIS_URL: { fallback: "", meaning: "Redis that replicas share, for rotated tokens; each is on its own unless given" },
   SECRETS_DIR: {
     fallback: "",
     meaning: "folder with a file for each secret; a secret NAME may also be in the file that NAME_FILE names",

@@ -42,6 +42,7 @@ export const errorTable = {
     UPSTREAM_NOT_FOUND: row(false, "The record is not in the source any more."),
     UPSTREAM_REJECTED: row(false, "The source refuses this request for good; see its status."),
     UPSTREAM_THROTTLED: row(true, "Come back after retryAfterMs."),
+    UPSTREAM_QUOTA_SPENT: row(true, "The source's quota for the day is spent; come back at resumesAt."),
     UPSTREAM_UNAVAILABLE: row(true, "Come back after retryAfterMs."),
     UPSTREAM_TIMEOUT: row(true, "Come back after retryAfterMs, or give a longer deadline."),
     UPSTREAM_CONNECTION: row(true, "Come back after retryAfterMs; check the network and the source's base URL."),

@@ -85,8 +85,13 @@ function refuse(place: string, problem: string): never {
 }
 
 function checkLimit(place: string, limit: Limit): void {
-  const amounts = limit.type === "window" ? [limit.requests, limit.windowMs] : [limit.capacity, limit.restorePerSecond];
-  if (amounts.some(amount => !(amount > 0))) refuse(place, "a limit's numbers must be greater than zero");
+  const { type, ...amounts } = limit;
+  const wrong = Object.entries(amounts).filter(
+    ([name, amount]) => typeof amount === "number" && !(amount > 0) && name !== "resetHour",
+  );
+  if (wrong.length > 0)
+    refuse(place, `a ${type} limit's numbers must be greater than zero: ${wrong.map(([name]) => name).join(", ")}`);
+  if (limit.type === "quota" && !(limit.resetHour >= 0 && limit.resetHour < 24)) refuse(place, "a quota's resetHour is 0 to 23");
 }
 
 function checkConnections(

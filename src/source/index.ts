@@ -14,7 +14,7 @@ export {
 } from "./auth.ts";
 export { batchLookup, collection, eachLookup, relatedBatch, relatedEach } from "./collection.ts";
 export { defineSource } from "./define-source.ts";
-export { costBucket, window } from "./limits.ts";
+export { concurrency, costBucket, dailyQuota, tokenBucket, window, xRateLimit } from "./limits.ts";
 export {
   cursorPages,
   exportPages,

@@ -16,6 +16,8 @@ export interface UpstreamRequest {
   readonly idempotencyKey?: string;
   /** Whether 404 or 410 says that a record is not there; otherwise they say that the address is wrong. */
   readonly mayBeAbsent?: boolean;
+  /** What it takes from a limit that counts requests; 1 unless stated. */
+  readonly weight?: number;
   /** What it takes from a budget that counts points; 1 unless stated. */
   readonly cost?: number;
 }

@@ -2,7 +2,7 @@ import type { Clock, Logger, Secrets } from "../core/ports.ts";
 import type { Source } from "../source/define-source.ts";
 import type { UpstreamRequest } from "../source/request.ts";
 import { type Authorizer, createAuthorizer, type SendForToken } from "./auth/authorizer.ts";
-import type { Permit } from "./budget.ts";
+import type { Permit } from "./budget/gate.ts";
 import { tlsMaterial } from "./auth/client-tls.ts";
 import { MemoryTokenStore, type TokenStore } from "./auth/token-store.ts";
 import type { ConnectOptions, ProxySettings } from "./connection.ts";
@@ -27,7 +27,7 @@ export interface ExchangeOptions {
 interface ExchangeParts extends ExchangeOptions {
   readonly vitals: Vitals;
   /** A place in the budget that nobody waits for, for a second request; undefined when there is none. */
-  readonly spare: (request: UpstreamRequest, context: CallContext) => Permit | undefined;
+  readonly spare: (request: UpstreamRequest) => Permit | undefined;
 }
 
 /** One attempt as it goes to the log. */
@@ -154,7 +154,7 @@ export class Exchange {
   }
 
   #second(request: UpstreamRequest, context: CallContext, facts: AttemptFacts) {
-    const permit = this.#parts.spare(request, context);
+    const permit = this.#parts.spare(request);
     if (permit === undefined) return undefined;
     this.#parts.vitals.count("hedges");
     return async (signal: AbortSignal) => {

@@ -11,7 +11,7 @@ const sickCodes = new Set([
   "UPSTREAM_CONTRACT",
 ]);
 /** Ends that say nothing about the source: the asker left, or gave it too little time. */
-const neutralCodes = new Set(["UPSTREAM_CANCELLED", "UPSTREAM_DEADLINE"]);
+const neutralCodes = new Set(["UPSTREAM_CANCELLED", "UPSTREAM_DEADLINE", "UPSTREAM_QUOTA_SPENT"]);
 const timeoutCodes = new Set(["UND_ERR_CONNECT_TIMEOUT", "UND_ERR_HEADERS_TIMEOUT", "UND_ERR_BODY_TIMEOUT"]);
 
 /** Whether a failure is the source's, tells nothing of it, or shows that it is there and answers. */

@@ -1,10 +1,10 @@
-import { type Json, keyText, valueAt } from "../core/json.ts";
 import type { CallContext } from "./context.ts";
 import { ListingGuard } from "./listing/guard.ts";
 import { readExport } from "./listing/export.ts";
 import type { ListingUpstream } from "./listing/listing-upstream.ts";
 import { isCounted } from "./listing/standing.ts";
 import { strategyOf } from "./listing/strategies.ts";
+import { countIn } from "./listing/strategy.ts";
 import type { Page, Walk } from "./listing/walk.ts";
 import { itemsAt } from "./records.ts";
 import type { UpstreamResponse } from "./upstream.ts";
@@ -20,6 +20,7 @@ export async function* readPages(upstream: ListingUpstream, walk: Walk, context:
   const place = { source: upstream.source.name, operation: walk.request.operation };
   const baseUrl = () => upstream.baseUrl ?? upstream.source.client.baseUrl;
   const guard = new ListingGuard(place, walk, isCounted(pages));
+  let fullest = 0;
   const strategy = strategyOf(pages);
   const size = Math.min(walk.pageSize ?? pages.maxPageSize, pages.maxPageSize);
   let cursor: string | null = walk.from ?? null;
@@ -30,15 +31,12 @@ export async function* readPages(upstream: ListingUpstream, walk: Walk, context:
     if (response.problems[0]) throw response.problems[0];
     const { body, headers, text, receivedAtMs } = response;
     const records = itemsOf(response);
-    const { next, isEndCertain } = strategy.next(pages, { request, headers, body, records, cursor, size, baseUrl });
+    // A provider may grant fewer than are asked for; then a page is full with as many as the others had.
+    const full = Math.min(size, fullest || size);
+    fullest = Math.max(fullest, records.length);
+    const { next, isEndCertain } = strategy.next(pages, { request, headers, body, records, cursor, size: full, baseUrl });
     guard.check({ cursor, next, records, bytes: text.length, receivedAtMs });
-    yield { request, response, records, next, isEndCertain, advertisedTotal: totalIn(body, walk.total) };
+    yield { request, response, records, next, isEndCertain, advertisedTotal: countIn(body, walk.total) };
     cursor = next;
   } while (cursor !== null);
-}
-
-function totalIn(body: Json, path: string | undefined): number | null {
-  const text = path === undefined ? undefined : keyText(valueAt(body, path));
-  const total = Number(text ?? Number.NaN);
-  return Number.isFinite(total) ? total : null;
 }

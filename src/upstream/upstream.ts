@@ -1,12 +1,14 @@
 import { asError, type TributaryError, UpstreamError } from "../core/errors.ts";
-import { type Json, numberText, valueAt } from "../core/json.ts";
+import type { Json } from "../core/json.ts";
 import type { Random } from "../core/ports.ts";
 import type { Source } from "../source/define-source.ts";
 import { get, isRepeatable, type UpstreamRequest } from "../source/request.ts";
 import { type BackoffPolicy, ceilingMs, defaultBackoff, delayMs } from "./backoff.ts";
 import type { BreakerState, BreakerTicket } from "./breaker.ts";
 import { Breakers, type BreakerStatus } from "./breakers.ts";
-import { Budget, type LimitStatus } from "./budget.ts";
+import { Budget } from "./budget/budget.ts";
+import type { LimitStatus, Permit } from "./budget/gate.ts";
+import { actualCost, type LearnedLimit } from "./budget/learned.ts";
 import { type Classified, classify } from "./classify.ts";
 import type { CallContext } from "./context.ts";
 import { type AttemptFacts, Exchange, type ExchangeOptions } from "./exchange.ts";
@@ -32,6 +34,8 @@ export interface SourceStatus extends VitalSigns {
   readonly breaker: BreakerState;
   readonly breakers: readonly BreakerStatus[];
   readonly limits: readonly LimitStatus[];
+  /** What the source itself has said of its limits. */
+  readonly learned: readonly LearnedLimit[];
   readonly pausedUntilMs: number | null;
 }
 
@@ -61,8 +65,9 @@ export class Upstream {
     this.baseUrl = options.baseUrl;
     this.#options = options;
     this.#backoff = options.backoff ?? defaultBackoff;
-    this.#budget = new Budget(source.client.limits, { clock: options.clock });
-    this.#exchange = new Exchange(source, { ...options, vitals: this.#vitals, spare: () => undefined });
+    const { limits, learned = {} } = source.client;
+    this.#budget = new Budget(limits, { clock: options.clock, learned });
+    this.#exchange = new Exchange(source, { ...options, vitals: this.#vitals, spare: request => this.#spare(request) });
   }
 
   /**
@@ -96,6 +101,7 @@ export class Upstream {
       breaker: this.#breakers.state(nowMs),
       breakers: this.#breakers.status(nowMs),
       limits: await this.#budget.status(),
+      learned: this.#budget.said(),
       pausedUntilMs: this.#budget.pausedUntilMs(),
       ...this.#vitals.signs,
     };
@@ -167,9 +173,8 @@ export class Upstream {
   ): Promise<UpstreamResponse> {
     return this.#admitted(request, context, { facts }, async charge => {
       const response = await this.#exchange.send(request, context, facts);
-      this.#learn(response);
-      const classified = this.#classify(request, response);
-      charge(this.#actualCost(classified.body));
+      const classified = this.#classifyAndLearn(request, response);
+      charge(actualCost(this.source.client.learned ?? {}, classified.body));
       const answer = { ...response, ...classified, receivedAtMs: this.#options.clock.nowMs(), attempts: facts.attempt };
       check?.(answer);
       return answer;
@@ -208,20 +213,23 @@ export class Upstream {
     }
   }
 
-  /** Rests before being refused, when the provider says that nothing is left and when that ends. */
-  #learn(response: WireResponse): void {
-    const { remaining, reset } = this.source.client.learned ?? {};
-    if (remaining === undefined || reset === undefined) return;
-    const left = Number(response.headers[remaining.toLowerCase()] ?? Number.NaN);
-    const resetAt = Number(response.headers[reset.header.toLowerCase()] ?? Number.NaN) * 1000;
-    if (!(left <= 0) || Number.isNaN(resetAt)) return;
-    this.#budget.pauseUntil(reset.unit === "epoch-seconds" ? resetAt : this.#options.clock.nowMs() + resetAt);
+  /** Takes in what the answer says of limits, whether it is of use or not. */
+  #classifyAndLearn(request: UpstreamRequest, response: WireResponse): Classified {
+    let classified: Classified | undefined;
+    try {
+      classified = this.#classify(request, response);
+      return classified;
+    } finally {
+      this.#budget.learn(response.headers, classified?.body);
+    }
   }
 
-  #actualCost(body: Json): number | undefined {
-    const path = this.source.client.learned?.cost?.actual;
-    const cost = path === undefined ? Number.NaN : Number(numberText(valueAt(body, path)));
-    return Number.isFinite(cost) ? cost : undefined;
+  /** A second request for a late answer, out of what is to spare and out of the retries. */
+  #spare(request: UpstreamRequest): Permit | undefined {
+    const permit = this.#budget.spare(request);
+    if (permit === undefined || this.#retryBudget.takeRetry(this.#options.clock.nowMs())) return permit;
+    permit.cancel();
+    return undefined;
   }
 
   #breakerError(request: UpstreamRequest): UpstreamError {

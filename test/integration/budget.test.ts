@@ -113,6 +113,7 @@ function groupsUnder(limit: Limit, requests: readonly UpstreamRequest[]): readon
 /** The least time, in ms, in which a limit lets so many requests through: a full burst at once, the rest as it refills. */
 function leastMs(limit: Limit, requests: readonly UpstreamRequest[]): number {
   if (limit.type === "window") return Math.floor((requests.length - 1) / limit.requests) * limit.windowMs;
+  if (limit.type !== "cost") throw new Error(`how long a ${limit.type} limit takes is not worked out here`);
   const points = requests.reduce((sum, request) => sum + (request.cost ?? 1), 0);
   return (Math.max(0, points - limit.capacity) / limit.restorePerSecond) * 1000;
 }

@@ -55,7 +55,7 @@ export class Evidence {
     this.#pages++;
     this.#bytes += response.text.length;
     this.#isEndCertain = isEndCertain;
-    this.#total = advertisedTotal;
+    this.#total = advertisedTotal ?? this.#total;
     if (records.length === 0 && next !== null) this.#emptyPages++;
     const known = this.#keys.size;
     for (const record of records) this.#addRecord(record);

@@ -1,5 +1,5 @@
 import { asError, ContractError, UpstreamError } from "../../core/errors.ts";
-import { type Json, keyText, parseJson, valueAt } from "../../core/json.ts";
+import { type Json, parseJson, valueAt } from "../../core/json.ts";
 import { type Clock, systemClock } from "../../core/ports.ts";
 import type { ExportPages } from "../../source/pagination.ts";
 import { get, type UpstreamRequest } from "../../source/request.ts";
@@ -8,7 +8,7 @@ import type { Page, Walk } from "./walk.ts";
 import { underBase } from "../target.ts";
 import type { UpstreamResponse } from "../upstream.ts";
 import type { ListingUpstream } from "./listing-upstream.ts";
-import { listingError, promised } from "./strategy.ts";
+import { countIn, listingError, promised } from "./strategy.ts";
 
 type ExportWalk = Walk & { readonly pages: ExportPages };
 
@@ -30,7 +30,7 @@ export async function* readExport(upstream: ListingUpstream, walk: ExportWalk, c
   const id = promised(valueAt(created.body, walk.pages.id), walk.pages.id);
   const finished = await waitOrCancel(upstream, { ...walk, clock }, id, context);
   const href = valueAt(finished.body, walk.pages.url);
-  const total = totalOf(finished.body, walk.pages.count);
+  const total = countIn(finished.body, walk.pages.count);
   if (href === null) return yield endOf(walk.request, [], clock, total);
   if (typeof href !== "string")
     throw new ContractError("UPSTREAM_CONTRACT", `${walk.pages.url}: the finished export has no address`);
@@ -163,9 +163,4 @@ function endOf(request: UpstreamRequest, lines: readonly string[], clock: Clock,
     attempts: 1,
   };
   return { request, response, records, next: null, isEndCertain: true, advertisedTotal };
-}
-
-function totalOf(body: Json, path: string | undefined): number | null {
-  const total = Number((path === undefined ? undefined : keyText(valueAt(body, path))) ?? Number.NaN);
-  return Number.isFinite(total) ? total : null;
 }

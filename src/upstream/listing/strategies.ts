@@ -1,5 +1,6 @@
 import Link from "http-link-header";
-import { valueAt } from "../../core/json.ts";
+import { ContractError } from "../../core/errors.ts";
+import { type Json, valueAt } from "../../core/json.ts";
 import type { Pagination, PaginationStyle } from "../../source/pagination.ts";
 import type { UpstreamRequest } from "../../source/request.ts";
 import { targetOf, underBase } from "../target.ts";
@@ -36,12 +37,13 @@ const offset: Strategy<Of<"offset">> = {
   request: (pages, request, cursor, size) =>
     withParameters(request, { [pages.offsetParameter]: Number(cursor ?? 0), ...sized(pages, size) }),
   next({ more, total }, { body, records, cursor, size }) {
+    const stated = total === undefined || more !== undefined ? undefined : countAt(body, total);
     const came = records.length;
     const after = Number(cursor ?? 0) + came;
     // By what came, not by what was asked for: a page that was cut short is repeated in part rather than passed over in part.
     if (more !== undefined) return hasMore(body, more) ? goesOn(String(came === 0 ? after + size : after)) : certainEnd;
     if (came === 0) return certainEnd;
-    return total !== undefined && after >= countAt(body, total) ? certainEnd : goesOn(String(after));
+    return stated !== undefined && after >= stated ? certainEnd : goesOn(String(after));
   },
 };
 
@@ -55,10 +57,17 @@ const numbered: Strategy<Of<"numbered">> = {
         ? !hasMore(body, more)
         : pageCount === undefined
           ? records.length === 0
-          : page - firstPage + 1 >= countAt(body, pageCount);
+          : page - firstPage + 1 >= pagesIn(body, pageCount, records);
     return isOver ? certainEnd : goesOn(String(page + 1));
   },
 };
+
+/** The number of pages; throws `UPSTREAM_CONTRACT` when it denies the records beside it. */
+function pagesIn(body: Json, path: string, records: readonly Json[]): number {
+  const count = countAt(body, path);
+  if (count > 0 || records.length === 0) return count;
+  throw new ContractError("UPSTREAM_CONTRACT", `${path}: no pages, but records; the source changed its shape`);
+}
 
 const cursor: Strategy<Of<"cursor">> = {
   request: (pages, request, at, size) => withCursor(pages.cursorParameter, withParameters(request, sized(pages, size)), at),
@@ -104,7 +113,7 @@ const link: Strategy<Of<"link">> = {
   next(_pages, answer) {
     const header = answer.headers["link"]?.trim() ?? "";
     const links = header === "" ? undefined : linksIn(header);
-    const next = links?.rel("next")[0]?.uri;
+    const next = links?.rel("next").find(each => each["anchor"] === undefined)?.uri;
     if (next !== undefined) return followed(next, answer);
     // Other links without a `next` say that this is the last page; no links at all may be a header that got lost.
     return links === undefined ? silentEnd(answer) : certainEnd;

@@ -12,7 +12,7 @@ export interface Answer {
   readonly records: readonly Json[];
   /** The cursor that led here; null for the first page. */
   readonly cursor: string | null;
-  /** The page size that was asked for. */
+  /** As many records as a full page has: as were asked for, or, where an earlier page had fewer, as the fullest of those. */
   readonly size: number;
   /** The address under which the source is spoken to. */
   readonly baseUrl: () => string;
@@ -57,11 +57,17 @@ export function hasMore(body: Json, path: string): boolean {
   throw new ContractError("UPSTREAM_CONTRACT", `${path}: no flag says whether the listing goes on; the source changed its shape`);
 }
 
-/** A number at a path that must be there. */
+/** A number at a path that must be there; one below zero counts nothing. */
 export function countAt(body: Json, path: string): number {
-  const count = Number(keyText(valueAt(body, path)) ?? Number.NaN);
-  if (Number.isFinite(count)) return count;
+  const count = countIn(body, path);
+  if (count !== null) return count;
   throw new ContractError("UPSTREAM_CONTRACT", `${path}: no number says how long the listing is; the source changed its shape`);
+}
+
+/** A number of things that a source may state; null when there is none. */
+export function countIn(body: Json, path: string | undefined): number | null {
+  const text = path === undefined ? undefined : keyText(valueAt(body, path));
+  return text !== undefined && /^\d+$/.test(text) ? Number(text) : null;
 }
 
 /** The text of a cursor that was promised. */
@@ -80,7 +86,11 @@ export function cursorOrEnd(body: Json, path: string): string | null {
       "UPSTREAM_CONTRACT",
       `${path}: there is no page cursor where it should be; the source changed its shape`,
     );
-  return keyText(cursor) ?? null;
+  const text = keyText(cursor);
+  const isNone = cursor === undefined || cursor === null || cursor === "" || cursor === false;
+  if (text === undefined && !isNone)
+    throw new ContractError("UPSTREAM_CONTRACT", `${path}: the page cursor is neither text nor a whole number; the source changed its shape`);
+  return text ?? null;
 }
 
 /** A listing that cannot be read on; the guard's name is in `details.guard`. */

@@ -41,7 +41,19 @@ const general: Readonly<Record<string, readonly string[]>> = {
     "endCursor",
     "next",
   ],
-  "terms of GraphQL and of HTTP": ["/graphql", "query", "ID", "Int", "String", "Date", "cost", "extensions", "v1", "v2"],
+  "terms of GraphQL and of HTTP": [
+    "RateLimit-Reset",
+    "/graphql",
+    "query",
+    "ID",
+    "Int",
+    "String",
+    "Date",
+    "cost",
+    "extensions",
+    "v1",
+    "v2",
+  ],
   "what booleans are written as": ["true", "false", "0", "1"],
   "plain words that we use ourselves, for what a rule reads, any other kind, and a sum": ["inputs", "other", "total", "category"],
   "one source's name and collection: an English word for what we build, and for what it counts": ["product", "usage"],
@@ -130,7 +142,8 @@ function collectionWords(name: string, collection: Collection): Words {
 
 function clientWords({ client, ...source }: Source): Words {
   const { headers = {}, auth, learned = {}, failures = {}, baseUrl } = client;
-  const headerNames = [...Object.keys(headers), learned.remaining, learned.reset?.header, failures.retryHint];
+  const learnedNames = (learned.headers ?? []).flatMap(({ remaining, limit, reset }) => [remaining, limit, reset?.header]);
+  const headerNames = [...Object.keys(headers), ...learnedNames, learned.usage?.header, failures.retryHint];
   const paths = [...Object.values(learned.cost ?? {}), failures.errors, failures.throttled?.path, failures.absent?.path];
   const codes = [failures.throttled?.equals, failures.absent?.equals];
   const tokenPath = auth.scheme === "client-credentials" ? auth.tokenPath : undefined;

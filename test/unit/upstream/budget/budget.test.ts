@@ -1,10 +1,10 @@
 import { describe, expect, it } from "@jest/globals";
-import { UpstreamError } from "../../../src/core/errors.ts";
-import { systemClock } from "../../../src/core/ports.ts";
-import { costBucket, type Limit, window } from "../../../src/source/limits.ts";
-import { get } from "../../../src/source/request.ts";
-import { Budget } from "../../../src/upstream/budget.ts";
-import type { CallContext, Priority } from "../../../src/upstream/context.ts";
+import { UpstreamError } from "../../../../src/core/errors.ts";
+import { systemClock } from "../../../../src/core/ports.ts";
+import { costBucket, type Limit, window } from "../../../../src/source/limits.ts";
+import { get } from "../../../../src/source/request.ts";
+import { Budget } from "../../../../src/upstream/budget/budget.ts";
+import type { CallContext, Priority } from "../../../../src/upstream/context.ts";
 
 const context = (priority: Priority = "live", signal = new AbortController().signal): CallContext => ({
   priority,
