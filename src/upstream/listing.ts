@@ -20,6 +20,7 @@ export async function* readPages(upstream: ListingUpstream, walk: Walk, context:
   const place = { source: upstream.source.name, operation: walk.request.operation };
   const baseUrl = () => upstream.baseUrl ?? upstream.source.client.baseUrl;
   const guard = new ListingGuard(place, walk, isCounted(pages));
+  const total = walk.total ?? (pages.style === "offset" ? pages.total : undefined);
   let fullest = 0;
   const strategy = strategyOf(pages);
   const size = Math.min(walk.pageSize ?? pages.maxPageSize, pages.maxPageSize);
@@ -36,7 +37,7 @@ export async function* readPages(upstream: ListingUpstream, walk: Walk, context:
     fullest = Math.max(fullest, records.length);
     const { next, isEndCertain } = strategy.next(pages, { request, headers, body, records, cursor, size: full, baseUrl });
     guard.check({ cursor, next, records, bytes: text.length, receivedAtMs });
-    yield { request, response, records, next, isEndCertain, advertisedTotal: countIn(body, walk.total) };
+    yield { request, response, records, next, isEndCertain, advertisedTotal: countIn(body, total) };
     cursor = next;
   } while (cursor !== null);
 }

@@ -12,7 +12,7 @@ export interface Ceilings {
   readonly maxMs?: number;
 }
 
-const defaults = { maxPages: 100_000, maxBytes: 64 * 1024 ** 3, maxMs: 86_400_000 };
+export const defaultCeilings = { maxPages: 100_000, maxBytes: 64 * 1024 ** 3, maxMs: 86_400_000 };
 /** Empty pages in a row, each with a cursor for one more. */
 const MAX_EMPTY = 1_000;
 /** Pages in a row without one record that had not come before. */
@@ -50,7 +50,7 @@ export class ListingGuard {
   constructor(place: { source: string; operation: string }, ceilings: Ceilings, isCounted = false) {
     this.#mayRepeat = isCounted ? MAX_PUSHED_BACK : 0;
     this.#place = place;
-    this.#ceilings = { ...defaults, ...ceilings };
+    this.#ceilings = { ...defaultCeilings, ...ceilings };
   }
 
   check(page: Seen): void {
@@ -106,4 +106,4 @@ export const exactText = (value: Json): string =>
   JSON.stringify(value, (_name, item: unknown) => (typeof item === "bigint" ? String(item) : item));
 
 /** Stands for all records of a page, in whatever order they come. The cursors around them may be new each time. */
-const contentOf = (records: readonly Json[]): string => records.map(exactText).toSorted().join("\n");
+export const contentOf = (records: readonly Json[]): string => records.map(exactText).toSorted().join("\n");

@@ -5,10 +5,10 @@ import type { CallContext } from "../context.ts";
 import { readPages } from "../listing.ts";
 import type { Page, Walk } from "./walk.ts";
 import type { Evidence } from "./evidence.ts";
-import type { Ceilings } from "./guard.ts";
+import { type Ceilings, contentOf, defaultCeilings, hashOf } from "./guard.ts";
 import type { ListingUpstream } from "./listing-upstream.ts";
 import { stepOf, written } from "./scale.ts";
-import { withParameters } from "./strategy.ts";
+import { listingError, withParameters } from "./strategy.ts";
 
 export interface ListingOptions extends Ceilings, Pick<Walk, "clock"> {
   readonly context: CallContext;
@@ -32,7 +32,8 @@ export const walkOf = (list: Listing, window: DayWindow, ceilings: Ceilings & Pi
 
 /**
  * Every page of a collection's listing. Where the provider lists only so many rows at once, a range that holds more is halved until it does not, down
- * to the declared floor; rows that had come before a range was found too large come again. A range that cannot be halved is noted as capped.
+ * to the declared floor; rows that had come before a range was found too large come again. A range that cannot be halved is noted as capped. Throws
+ * `UPSTREAM_LISTING` when all ranges together pass the ceiling of pages, and when two ranges show the same: then the source takes no notice of them.
  */
 export async function* readListing(upstream: ListingUpstream, list: Listing, options: ListingOptions): AsyncGenerator<Page> {
   const { context, evidence, nowMs, window, ...ceilings } = options;
@@ -40,10 +41,16 @@ export async function* readListing(upstream: ListingUpstream, list: Listing, opt
   const { windowCap } = list;
   if (windowCap === undefined) return yield* readPages(upstream, walk, context);
   const ranges = new Ranges(windowCap.split, nowMs);
+  const maxPages = walk.maxPages ?? defaultCeilings.maxPages;
+  let pagesLeft = maxPages;
   for (let range = ranges.take(); range !== undefined; range = ranges.take()) {
     const limited = { ...walk, request: ranges.limit(walk.request, range) };
     const canHalve = ranges.canHalve(range);
-    const isCapped = yield* readCapped(upstream, limited, context, { rows: windowCap.rows, canHalve });
+    const onPage = (page: Page, isFirst: boolean) => {
+      if (isFirst) range.siblings.check(page);
+      if (pagesLeft-- === 0) throw listingError("page ceiling", `more than ${maxPages} pages in all ranges together`);
+    };
+    const isCapped = yield* readCapped(upstream, limited, context, { rows: windowCap.rows, canHalve, onPage });
     if (isCapped && canHalve) ranges.halve(range);
     evidence.window(isCapped ? (canHalve ? "split" : "capped") : "read");
   }
@@ -54,12 +61,15 @@ async function* readCapped(
   upstream: ListingUpstream,
   walk: Walk,
   context: CallContext,
-  cap: { readonly rows: number; readonly canHalve: boolean },
+  cap: { readonly rows: number; readonly canHalve: boolean; readonly onPage: (page: Page, isFirst: boolean) => void },
 ): AsyncGenerator<Page, boolean> {
   let rows = 0;
+  let isFirst = true;
   const size = Math.min(walk.pageSize ?? walk.pages.maxPageSize, walk.pages.maxPageSize);
   try {
     for await (const page of readPages(upstream, walk, context)) {
+      cap.onPage(page, isFirst);
+      isFirst = false;
       if (cap.canHalve && (page.advertisedTotal ?? 0) >= cap.rows) return true;
       rows += page.records.length;
       yield page;
@@ -78,6 +88,23 @@ interface Range {
   readonly from: number;
   /** Not part of the range. */
   readonly to: number;
+  readonly siblings: Siblings;
+}
+
+/** The first pages of both halves of a range: no record is in both. */
+class Siblings {
+  #seen: string | undefined;
+
+  check({ records }: Page): void {
+    if (records.length === 0) return;
+    const content = hashOf(contentOf(records));
+    if (content === this.#seen)
+      throw listingError(
+        "ignored range",
+        "two ranges of the listing show the same records: the source takes no notice of the range",
+      );
+    this.#seen = content;
+  }
 }
 
 /** The ranges that are still to be read, lowest first. */
@@ -89,7 +116,7 @@ class Ranges {
   constructor(split: SplitRange | undefined, nowMs: number) {
     this.#split = split;
     this.#floor = split === undefined ? Number.POSITIVE_INFINITY : Math.max(split.floor ?? 0, stepOf[split.format]);
-    this.#left = [{ from: split?.from ?? 0, to: split?.to ?? nowMs + DAY_MS }];
+    this.#left = [{ from: split?.from ?? 0, to: split?.to ?? nowMs + DAY_MS, siblings: new Siblings() }];
   }
 
   take(): Range | undefined {
@@ -105,7 +132,7 @@ class Ranges {
   }
 
   /** Whether both halves would be at least as wide as the floor. */
-  canHalve({ from, to }: Range): boolean {
+  canHalve({ from, to }: Pick<Range, "from" | "to">): boolean {
     const middle = this.#middle({ from, to });
     return this.#split !== undefined && middle - from >= this.#floor && to - middle >= this.#floor;
   }
@@ -113,11 +140,12 @@ class Ranges {
   /** Puts both halves of a range back. */
   halve({ from, to }: Range): void {
     const middle = this.#middle({ from, to });
-    this.#left.push({ from: middle, to }, { from, to: middle });
+    const siblings = new Siblings();
+    this.#left.push({ from: middle, to, siblings }, { from, to: middle, siblings });
   }
 
   /** Halves meet at a whole step of the parameter, so that nothing falls between them. */
-  #middle({ from, to }: Range): number {
+  #middle({ from, to }: Pick<Range, "from" | "to">): number {
     const step = this.#split === undefined ? 1 : stepOf[this.#split.format];
     return Math.floor((from + to) / 2 / step) * step;
   }

@@ -37,13 +37,12 @@ const offset: Strategy<Of<"offset">> = {
   request: (pages, request, cursor, size) =>
     withParameters(request, { [pages.offsetParameter]: Number(cursor ?? 0), ...sized(pages, size) }),
   next({ more, total }, { body, records, cursor, size }) {
-    const stated = total === undefined || more !== undefined ? undefined : countAt(body, total);
     const came = records.length;
     const after = Number(cursor ?? 0) + came;
     // By what came, not by what was asked for: a page that was cut short is repeated in part rather than passed over in part.
     if (more !== undefined) return hasMore(body, more) ? goesOn(String(came === 0 ? after + size : after)) : certainEnd;
     if (came === 0) return certainEnd;
-    return stated !== undefined && after >= stated ? certainEnd : goesOn(String(after));
+    return total !== undefined && after >= countAt(body, total) ? certainEnd : goesOn(String(after));
   },
 };
 

@@ -89,7 +89,10 @@ export function cursorOrEnd(body: Json, path: string): string | null {
   const text = keyText(cursor);
   const isNone = cursor === undefined || cursor === null || cursor === "" || cursor === false;
   if (text === undefined && !isNone)
-    throw new ContractError("UPSTREAM_CONTRACT", `${path}: the page cursor is neither text nor a whole number; the source changed its shape`);
+    throw new ContractError(
+      "UPSTREAM_CONTRACT",
+      `${path}: the page cursor is neither text nor a whole number; the source changed its shape`,
+    );
   return text ?? null;
 }
 
