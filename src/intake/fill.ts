@@ -10,6 +10,7 @@ import type { CallContext } from "../upstream/context.ts";
 import { decode, mappingOf } from "../upstream/decode.ts";
 import { Evidence, type RecordFacts } from "../upstream/listing/evidence.ts";
 import { readListing } from "../upstream/listing/read-listing.ts";
+import { lookupRecords } from "../upstream/lookup.ts";
 import { plainText } from "../upstream/reads.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 
@@ -41,6 +42,8 @@ export interface FillParts {
 
 /** More of what is known than this share may be gone only with somebody looking at it. */
 const MAX_GONE_SHARE = 0.2;
+/** So many absent records are asked for by key after a listing at most; the rest after the next one. */
+const MAX_CONFIRMED = 500;
 /** Fewer than this are gone without a question. */
 const MIN_GONE = 10;
 
@@ -52,10 +55,17 @@ interface Tally {
   readonly brokenKeys: string[];
 }
 
+/** A listing that was read to its end. */
+interface Ended {
+  readonly tally: Tally;
+  readonly verdict: Verdict;
+  readonly startedAtMs: number;
+}
+
 /**
  * Lists one collection of customers into the mirror. A failure is part of the result: what came before it is kept, nothing is dropped. What a
- * listing no longer has is dropped only when the listing is beyond doubt: its verdict is complete, no standing row can have been passed over, every
- * record has its key, and not much is gone.
+ * listing no longer has is dropped when not much is gone and the listing is beyond doubt: its verdict is complete, no standing row can have been
+ * passed over, every record has its key. Otherwise the source is asked for what is absent, and what it does not have is dropped.
  */
 export async function fillCollection(parts: FillParts, entry: CatalogEntry, context: CallContext): Promise<FillResult> {
   const startedAtMs = parts.clock.nowMs();
@@ -75,7 +85,7 @@ export async function fillCollection(parts: FillParts, entry: CatalogEntry, cont
     const [reason] = verdict.reasons;
     if (verdict.verdict === "partial" && reason)
       return result(verdict, { error: { code: reason.code, message: `${entry.id}: ${reason.message}; nothing was dropped` } });
-    return result(verdict, { dropped: await concludeFill(parts, entry, { tally, verdict, startedAtMs }) });
+    return result(verdict, { dropped: await concludeFill(parts, entry, context, { tally, verdict, startedAtMs }) });
   } catch (thrown) {
     const error = asError(thrown);
     const code = error instanceof TributaryError ? error.code : "INTERNAL";
@@ -97,21 +107,43 @@ async function readInto(parts: FillParts, entry: CatalogEntry, tally: Tally, con
   }
 }
 
-/** Notes the end of a listing and drops what it no longer had; throws, and drops nothing, when too much is gone. Returns how many were dropped. */
+/** Notes the end of a listing and drops what is gone; throws, and drops nothing, when too much is. Returns how many were dropped. */
 async function concludeFill(
-  { mirror, clock }: FillParts,
+  parts: FillParts,
   entry: CatalogEntry,
-  { tally, verdict, startedAtMs }: { tally: Tally; verdict: Verdict; startedAtMs: number },
+  context: CallContext,
+  { tally, verdict, startedAtMs }: Ended,
 ): Promise<number> {
-  await mirror.touch(entry.id, tally.brokenKeys, clock.nowMs());
-  const { known, unseen } = await mirror.standing(entry.id, startedAtMs);
-  if (unseen > Math.max(MIN_GONE, MAX_GONE_SHARE * known)) {
-    const message = `${unseen} of ${known} known records are not in the listing of ${entry.id}; nothing was dropped. If that is right, start with an empty store`;
+  const { mirror, clock } = parts;
+  const broken = new Set(tally.brokenKeys);
+  const unseen = (await mirror.unseen(entry.id, startedAtMs)).filter(key => !broken.has(key));
+  const known = await mirror.count(entry.id);
+  if (unseen.length > Math.max(MIN_GONE, MAX_GONE_SHARE * known)) {
+    const message = `${unseen.length} of ${known} known records are not in the listing of ${entry.id}; nothing was dropped. If that is right, start with an empty store`;
     throw new UpstreamError("UPSTREAM_LISTING", message);
   }
   const { mayHaveMissed, missingKeys } = verdict.evidence;
-  const mayDrop = verdict.verdict === "complete" && !mayHaveMissed && missingKeys === 0;
-  return mirror.completeFill(entry.id, mayDrop ? startedAtMs : 0, clock.nowMs());
+  const isBeyondDoubt = verdict.verdict === "complete" && !mayHaveMissed && missingKeys === 0;
+  const gone = isBeyondDoubt ? unseen : await confirmedGone(parts, entry, unseen.slice(0, MAX_CONFIRMED), context);
+  return mirror.completeFill(entry.id, gone, startedAtMs, clock.nowMs());
+}
+
+/**
+ * Keys that the source, asked for each of them, does not have. A listing that may pass over a row does not tell what is gone; a lookup does. What is
+ * there after all, cannot be read, or cannot be asked for by key is kept.
+ */
+async function confirmedGone(
+  parts: FillParts,
+  entry: CatalogEntry,
+  keys: readonly string[],
+  context: CallContext,
+): Promise<readonly string[]> {
+  if (keys.length === 0 || entry.collection.lookup === undefined) return [];
+  const outcomes = await lookupRecords(parts.upstreamOf(entry.source.name), entry, keys, context);
+  const problem = [...outcomes.values()].find(outcome => outcome instanceof Error);
+  if (problem)
+    parts.logger.warn({ collection: entry.id, problem: problem.message }, "some absent records could not be asked for");
+  return [...outcomes].flatMap(([key, outcome]) => (outcome === null ? [key] : []));
 }
 
 /** A record as the mirror holds it; none for one that breaks its contract. */

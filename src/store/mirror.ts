@@ -57,38 +57,40 @@ export class Mirror {
     );
   }
 
-  /** Lets records that could not be read anew pass for seen, as they are. */
-  async touch(collection: string, keys: readonly string[], atMs: number): Promise<void> {
-    if (keys.length === 0) return;
-    await this.#database.query("UPDATE mirror SET fetched_at_ms = $3 WHERE collection = $1 AND key = ANY($2)", [
-      collection,
-      keys,
-      atMs,
-    ]);
+  /** How many records of a collection there are. */
+  async count(collection: string): Promise<number> {
+    const rows = await this.#database.query<{ known: string | number }>(
+      "SELECT count(*) AS known FROM mirror WHERE collection = $1",
+      [collection],
+    );
+    return Number(rows[0]?.known ?? 0);
   }
 
-  /** How many records of a collection there are, and how many of them were not seen since a moment (ms since the epoch). */
-  async standing(collection: string, sinceMs: number): Promise<{ readonly known: number; readonly unseen: number }> {
-    const rows = await this.#database.query<{ known: string | number; unseen: string | number }>(
-      "SELECT count(*) AS known, count(*) FILTER (WHERE fetched_at_ms < $2) AS unseen FROM mirror WHERE collection = $1",
+  /** Keys that were not seen since a moment (ms since the epoch), the longest unseen first. */
+  async unseen(collection: string, sinceMs: number): Promise<readonly string[]> {
+    const rows = await this.#database.query<{ key: string }>(
+      "SELECT key FROM mirror WHERE collection = $1 AND fetched_at_ms < $2 ORDER BY fetched_at_ms, key",
       [collection, sinceMs],
     );
-    return { known: Number(rows[0]?.known ?? 0), unseen: Number(rows[0]?.unseen ?? 0) };
+    return rows.map(({ key }) => key);
   }
 
-  /** After a listing was read to its end: notes it, and drops what was not seen since a moment (0: nothing). Returns how many records were dropped. */
-  async completeFill(collection: string, sinceMs: number, completedAtMs: number): Promise<number> {
+  /**
+   * After a listing was read to its end: notes it, and drops the records under `gone` that were not seen since a moment (ms since the epoch) either.
+   * Returns how many records were dropped.
+   */
+  async completeFill(collection: string, gone: readonly string[], sinceMs: number, completedAtMs: number): Promise<number> {
     return this.#database.transaction(async inside => {
-      const gone = await inside.query("DELETE FROM mirror WHERE collection = $1 AND fetched_at_ms < $2 RETURNING key", [
-        collection,
-        sinceMs,
-      ]);
+      const dropped = await inside.query(
+        "DELETE FROM mirror WHERE collection = $1 AND key = ANY($2) AND fetched_at_ms < $3 RETURNING key",
+        [collection, gone, sinceMs],
+      );
       await inside.query(
         `INSERT INTO fill SELECT $1, $2, count(*) FROM mirror WHERE collection = $1
          ON CONFLICT (collection) DO UPDATE SET completed_at_ms = excluded.completed_at_ms, records = excluded.records`,
         [collection, completedAtMs],
       );
-      return gone.length;
+      return dropped.length;
     });
   }
 

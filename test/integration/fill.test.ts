@@ -88,15 +88,4 @@ describe("a listing that is not what it was", () => {
     await world.product.gateway.mirror.put("zendesk.users", [gone]);
     expect(await refill("zendesk.users")).toMatchObject({ isComplete: true, dropped: 1 });
   });
-
-  it("a record that breaks its contract keeps what is known of it", async () => {
-    const { identities } = (await world.ask(`{ customer(id: "4821") { identities { source key } } }`)).data.customer;
-    const key = identities.find(({ source }: { source: string }) => source === "zendesk").key as string;
-    const known = await world.product.gateway.mirror.fresh("zendesk.users", [key], 0);
-    await world.product.gateway.mirror.touch("zendesk.users", [key], 5);
-    await world.product.gateway.mirror.touch("zendesk.users", [key], Date.now() + 60_000);
-    expect((await world.product.gateway.mirror.fresh("zendesk.users", [key], Date.now())).get(key)?.entity).toEqual(
-      known.get(key)?.entity,
-    );
-  });
 });
