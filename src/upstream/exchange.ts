@@ -1,7 +1,8 @@
 import type { Clock, Logger, Secrets } from "../core/ports.ts";
 import type { Source } from "../source/define-source.ts";
 import type { UpstreamRequest } from "../source/request.ts";
-import { type Authorizer, createAuthorizer, type SendForToken } from "./auth/authorizer.ts";
+import type { Authorizer, SendForToken } from "./auth/authorizer.ts";
+import { createAuthorizer } from "./auth/create-authorizer.ts";
 import type { Permit } from "./budget/gate.ts";
 import { tlsMaterial } from "./auth/client-tls.ts";
 import { MemoryTokenStore, type TokenStore } from "./auth/token-store.ts";

@@ -5,7 +5,8 @@ import { systemClock } from "../../../../src/core/ports.ts";
 import { clientCredentials } from "../../../../src/source/auth.ts";
 import { MemoryTokenStore } from "../../../../src/upstream/auth/token-store.ts";
 import { silent } from "../../../support/world.ts";
-import { createAuthorizer, type SendForToken } from "../../../../src/upstream/auth/authorizer.ts";
+import type { SendForToken } from "../../../../src/upstream/auth/authorizer.ts";
+import { createAuthorizer } from "../../../../src/upstream/auth/create-authorizer.ts";
 
 const auth = clientCredentials({ tokenPath: "/token", clientId: "ID", clientSecret: "SECRET" });
 const granted = { status: 200, headers: {}, text: '{"access_token":"t1","token_type":"bearer","expires_in":1800}' };

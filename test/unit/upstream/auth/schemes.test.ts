@@ -7,7 +7,8 @@ import { Secret } from "../../../../src/core/secret.ts";
 import * as t from "../../../../src/source/index.ts";
 import type { Auth } from "../../../../src/source/auth.ts";
 import type { UpstreamRequest } from "../../../../src/source/request.ts";
-import { createAuthorizer, type SendForToken } from "../../../../src/upstream/auth/authorizer.ts";
+import type { SendForToken } from "../../../../src/upstream/auth/authorizer.ts";
+import { createAuthorizer } from "../../../../src/upstream/auth/create-authorizer.ts";
 import { MemoryTokenStore } from "../../../../src/upstream/auth/token-store.ts";
 import { silent } from "../../../support/world.ts";
 

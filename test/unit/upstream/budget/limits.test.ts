@@ -128,7 +128,7 @@ describe("declared limits", () => {
         const counted: number[] = [];
         const one = async ({ afterMs, takesMs, priority }: (typeof plan)[number]) => {
           await systemClock.sleep(afterMs);
-          const permit = await budget.acquire(things, context(priority as Priority));
+          const permit = await budget.acquire(things, context(priority));
           await systemClock.sleep(takesMs / 2);
           counted.push(performance.now()); // somewhere between sending and answer the provider counts
           await systemClock.sleep(takesMs / 2);
