@@ -135,8 +135,10 @@ export interface ExportPages {
   readonly failed: readonly string[];
   /** Path of the file's address in the answer to `poll`; null there means that nothing was found. Under the base URL, or on one of the client's `otherHosts`. */
   readonly url: string;
-  /** Path of the number of records in the file. */
+  /** Path of the number of records in the file, without lines that `childMark` leaves out. */
   readonly count?: string;
+  /** A member that only lines of a record's own parts have, e.g. `__parentId`: they are left out. */
+  readonly childMark?: string;
   /** In ms between two polls: the first wait, doubled up to the longest; 1,000 and 30,000 unless stated. */
   readonly pollMs?: { readonly first: number; readonly longest: number };
   /** In ms until the export must be done; one hour unless stated. */

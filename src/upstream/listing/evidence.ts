@@ -162,7 +162,7 @@ export class Evidence {
 
   #openEnd(): Finding | null {
     if (this.#isEndCertain || this.#advertised() !== null) return null;
-    return finding("unknown", "the last page was full and nothing said that it was the last", { guard: "open end" });
+    return finding("unknown", "nothing said that the last page was the last, or that it came whole", { guard: "open end" });
   }
 }
 

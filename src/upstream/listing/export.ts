@@ -1,5 +1,5 @@
 import { asError, ContractError, UpstreamError } from "../../core/errors.ts";
-import { type Json, parseJson, valueAt } from "../../core/json.ts";
+import { isJsonObject, type Json, parseJson, valueAt } from "../../core/json.ts";
 import { type Clock, systemClock } from "../../core/ports.ts";
 import type { ExportPages } from "../../source/pagination.ts";
 import { get, type UpstreamRequest } from "../../source/request.ts";
@@ -7,6 +7,7 @@ import type { CallContext } from "../context.ts";
 import type { Page, Walk } from "./walk.ts";
 import { underBase } from "../target.ts";
 import type { UpstreamResponse } from "../upstream.ts";
+import type { StreamedResponse } from "../transport.ts";
 import type { ListingUpstream } from "./listing-upstream.ts";
 import { countIn, listingError, promised } from "./strategy.ts";
 
@@ -35,7 +36,8 @@ export async function* readExport(upstream: ListingUpstream, walk: ExportWalk, c
   if (typeof href !== "string")
     throw new ContractError("UPSTREAM_CONTRACT", `${walk.pages.url}: the finished export has no address`);
   const deadlineAtMs = clock.nowMs() + (walk.pages.deadlineMs ?? DEFAULT_DEADLINE_MS);
-  yield* pagesOf(await linesAt(upstream, href, walk, { ...context, deadlineAtMs }), walk, clock, total);
+  const file = await fileAt(upstream, href, walk, { ...context, deadlineAtMs });
+  yield* pagesOf(file, walk, clock, total);
 }
 
 async function waitOrCancel(
@@ -100,51 +102,55 @@ async function givenUp(
   }
 }
 
-async function linesAt(
+/** Whether the file's end is told apart from a connection that was closed too early. */
+const isBounded = ({ "content-length": length, "transfer-encoding": coding }: StreamedResponse["headers"]): boolean =>
+  length !== undefined || coding !== undefined;
+
+async function fileAt(
   upstream: ListingUpstream,
   href: string,
   { request }: ExportWalk,
   context: CallContext,
-): Promise<AsyncIterable<string>> {
+): Promise<StreamedResponse> {
   if (upstream.download === undefined) throw listingError("download", "this upstream cannot read files");
   const path = underBase(upstream.baseUrl ?? upstream.source.client.baseUrl, href);
   const from = path === undefined ? { href } : get(`${request.operation}.file`, path);
   const answer = await upstream.download(from, context);
-  if (answer.status === 200) return answer.lines();
+  if (answer.status === 200) return answer;
   await answer.text();
   throw new UpstreamError("UPSTREAM_UNAVAILABLE", "the export's file is not there", { details: { httpStatus: answer.status } });
 }
 
-async function* pagesOf(
-  lines: AsyncIterable<string>,
-  walk: ExportWalk,
-  clock: Clock,
-  total: number | null,
-): AsyncGenerator<Page> {
+async function* pagesOf(file: StreamedResponse, walk: ExportWalk, clock: Clock, total: number | null): AsyncGenerator<Page> {
   let held: string[] = [];
   let characters = 0;
   let number = 0;
-  for await (const line of lines) {
+  for await (const line of file.lines()) {
     number++;
-    if (!isWhole(line)) {
+    const record = parsed(line);
+    if (record === undefined) {
       if (held.length > 0) yield { ...endOf(walk.request, held, clock, total), next: `line ${number}` };
       throw listingError("truncated line", `line ${number} of the export is not whole`);
     }
+    if (isChild(record, walk.pages.childMark)) continue;
     held.push(line);
     characters += line.length;
     if (held.length < walk.pages.maxPageSize && characters < MAX_CHUNK_CHARACTERS) continue;
     yield { ...endOf(walk.request, held, clock, total), next: `line ${number + 1}` };
     [held, characters] = [[], 0];
   }
-  yield endOf(walk.request, held, clock, total);
+  yield { ...endOf(walk.request, held, clock, total), isEndCertain: isBounded(file.headers) };
 }
 
-function isWhole(line: string): boolean {
+const isChild = (record: Json, mark: string | undefined): boolean =>
+  mark !== undefined && isJsonObject(record) && Object.hasOwn(record, mark);
+
+/** A line's value; undefined for one that is not whole. */
+function parsed(line: string): Json | undefined {
   try {
-    parseJson(line);
-    return true;
+    return parseJson(line);
   } catch (thrown) {
-    if (thrown instanceof SyntaxError) return false;
+    if (thrown instanceof SyntaxError) return undefined;
     throw thrown;
   }
 }

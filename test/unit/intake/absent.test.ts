@@ -83,7 +83,7 @@ beforeEach(async () => {
     mirror: new Mirror(database),
     index: new CustomerIndex(database),
     clock: { nowMs: () => provider.nowMs, sleep: () => Promise.resolve() },
-    logger: quiet as never,
+    logger: quiet,
   };
 });
 afterEach(() => database.close());
