@@ -8,6 +8,10 @@ export interface BreakerStatus {
   readonly probeAtMs: number | null;
 }
 
+/** Route classes are few; a declaration that puts keys into their names must not fill the memory. */
+const MAX_BREAKERS = 500;
+const OTHERS = "(others)";
+
 /** A source's breakers, one for each route class: a search that fails does not keep a lookup from being made. */
 export class Breakers {
   readonly #policy: BreakerPolicy | undefined;
@@ -17,9 +21,11 @@ export class Breakers {
     this.#policy = policy;
   }
 
+  /** The breaker of a route class. Past 500 classes those that come later share one. */
   of(operation: string): Breaker {
     const known = this.#byOperation.get(operation);
     if (known) return known;
+    if (this.#byOperation.size >= MAX_BREAKERS && operation !== OTHERS) return this.of(OTHERS);
     const breaker = new Breaker(this.#policy);
     this.#byOperation.set(operation, breaker);
     return breaker;

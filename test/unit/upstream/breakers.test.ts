@@ -28,4 +28,13 @@ describe("Breakers", () => {
       { operation: "b", state: "CLOSED", probeAtMs: null },
     ]);
   });
+
+  it("stays small however many names there are, and still guards the late ones", () => {
+    const breakers = new Breakers({ windowMs: 1_000, minFailures: 2, failureRatio: 0.5, openMs: 500 });
+    for (let number = 0; number < 5_000; number++) breakers.of(`thing.${number}`);
+    expect(breakers.status(0).length).toBeLessThanOrEqual(501);
+    fail(breakers, "late", 2, 0);
+    expect(breakers.of("later").tryEnter(10)).toBeUndefined();
+    expect(breakers.of("thing.1").tryEnter(10)).toBeDefined();
+  });
 });
