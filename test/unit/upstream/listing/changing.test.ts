@@ -89,3 +89,55 @@ describe.each(["offset", "numbered"])("a changing collection listed by %s", name
     expect((await listChanging(name, rows, 2, [[["insert", 0]]])).repeated).toEqual([2]);
   });
 });
+
+describe.each(["oldest-first", "newest-first"] as const)(
+  "a listing by the last change, %s, whose rows are edited meanwhile",
+  order => {
+    const list = { ...modelStyles["keyset"]!.list, order, isOrderChangedByEdits: true };
+    const sign = order === "oldest-first" ? 1 : -1;
+    const size = 2;
+
+    /** Lists rows by their last change; an edit makes a row the latest. */
+    async function listEdited(length: number, edits: readonly (readonly number[])[]) {
+      const rows = new Map(Array.from({ length }, (_, id) => [id, id]));
+      let latest = length;
+      const upstream = modelUpstream(({ query = {} }) => {
+        const sorted = [...rows].map(([id, at]) => ({ row: id, id: at })).sort((a, b) => sign * (a.id - b.id));
+        const after = query["after"];
+        const rest = sorted.filter(({ id }) => after === undefined || sign * (id - Number(after)) > 0);
+        return { body: { rows: rest.slice(0, size), more: rest.length > size } };
+      });
+      const evidence = new Evidence(list);
+      const came: number[] = [];
+      let page = 0;
+      for await (const each of readPages(upstream, walkOf(list, { from: "", to: "" }), context)) {
+        const ids = each.records.map(record => (record as { row: number }).row);
+        evidence.add(
+          each,
+          ids.map(id => ({ key: String(id), isBroken: false })),
+        );
+        came.push(...ids);
+        if (each.next !== null) for (const id of edits[page++] ?? []) if (id < length) rows.set(id, latest++);
+      }
+      return { missed: [...rows.keys()].filter(id => !came.includes(id)), came, evidence: evidence.verdict().evidence };
+    }
+
+    it("misses and repeats edited rows only as stated, and the verdict says that it may have", async () => {
+      const edits = fc.array(fc.array(fc.nat(20), { maxLength: 2 }), { maxLength: 6 });
+      await fc.assert(
+        fc.asyncProperty(fc.nat(20), edits, async (length, edited) => {
+          const { missed, came, evidence } = await listEdited(length, edited);
+          if (order === "oldest-first" || !evidence.mayHaveMissed) expect(missed).toEqual([]);
+          if (order === "newest-first" || !evidence.mayHaveRepeated) expect(new Set(came).size).toBe(came.length);
+        }),
+      );
+    });
+
+    it("does so at all", async () => {
+      const { missed, came } = await listEdited(6, [[order === "oldest-first" ? 0 : 1]]);
+      expect({ missed, repeats: came.length - new Set(came).size }).toEqual(
+        order === "oldest-first" ? { missed: [], repeats: 1 } : { missed: [1], repeats: 0 },
+      );
+    });
+  },
+);
