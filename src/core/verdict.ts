@@ -23,6 +23,8 @@ export interface ListingEvidence {
   readonly brokenRecords: number;
   /** Pages without a record that were not the last. */
   readonly emptyPages: number;
+  /** Pages with fewer records than the fullest one that were neither empty nor the last. */
+  readonly shortPages: number;
   readonly guardsHit: readonly string[];
   /** Whether rows that were there all the time may have been passed over, or come twice, because others came or went meanwhile. */
   readonly mayHaveMissed: boolean;

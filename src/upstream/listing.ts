@@ -21,7 +21,7 @@ export async function* readPages(upstream: ListingUpstream, walk: Walk, context:
   const baseUrl = () => upstream.baseUrl ?? upstream.source.client.baseUrl;
   const guard = new ListingGuard(place, walk, isCounted(pages));
   const total = walk.total ?? (pages.style === "offset" ? pages.total : undefined);
-  let fullest = 0;
+  const granted = new Set<number>();
   const strategy = strategyOf(pages);
   const size = Math.min(walk.pageSize ?? pages.maxPageSize, pages.maxPageSize);
   let cursor: string | null = walk.from ?? null;
@@ -32,9 +32,9 @@ export async function* readPages(upstream: ListingUpstream, walk: Walk, context:
     if (response.problems[0]) throw response.problems[0];
     const { body, headers, text, receivedAtMs } = response;
     const records = itemsOf(response);
-    // A provider may grant fewer than are asked for; then a page is full with as many as the others had.
-    const full = Math.min(size, fullest || size);
-    fullest = Math.max(fullest, records.length);
+    // A provider may grant fewer than are asked for: then a page is full with as many as all the others had.
+    const full = granted.size === 1 ? Math.min(size, ...granted) : size;
+    granted.add(records.length);
     const { next, isEndCertain } = strategy.next(pages, { request, headers, body, records, cursor, size: full, baseUrl });
     guard.check({ cursor, next, records, bytes: text.length, receivedAtMs });
     yield { request, response, records, next, isEndCertain, advertisedTotal: countIn(body, total) };

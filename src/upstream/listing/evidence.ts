@@ -39,6 +39,7 @@ export class Evidence {
   #missingKeys = 0;
   #brokenRecords = 0;
   #emptyPages = 0;
+  readonly #inTheMiddle = { fullest: 0, full: 0, short: 0 };
   #isKeyCountCapped = false;
   #isEndCertain = true;
   #total: number | null = null;
@@ -56,7 +57,7 @@ export class Evidence {
     this.#bytes += response.text.length;
     this.#isEndCertain = isEndCertain;
     this.#total = advertisedTotal ?? this.#total;
-    if (records.length === 0 && next !== null) this.#emptyPages++;
+    if (next !== null) this.#addMiddlePage(records.length);
     const known = this.#keys.size;
     for (const record of records) this.#addRecord(record);
     // Without keys there is nothing to tell progress by; what was split is meant to come again.
@@ -101,12 +102,25 @@ export class Evidence {
       missingKeys: this.#missingKeys,
       brokenRecords: this.#brokenRecords,
       emptyPages: this.#emptyPages,
+      shortPages: this.#inTheMiddle.short,
       guardsHit: [...this.#guardsHit],
       mayHaveMissed: mayMiss && hasSeveral,
       mayHaveRepeated: (mayRepeat && hasSeveral) || this.#windows.split > 0,
       windows: { ...this.#windows },
       isKeyCountCapped: this.#isKeyCountCapped,
     };
+  }
+
+  /** A page after which there are others; those that were the fullest so far turn out short when a fuller one comes. */
+  #addMiddlePage(records: number): void {
+    const pages = this.#inTheMiddle;
+    if (records === 0) this.#emptyPages++;
+    else if (records < pages.fullest) pages.short++;
+    else if (records === pages.fullest) pages.full++;
+    else {
+      pages.short += pages.full;
+      [pages.fullest, pages.full] = [records, 1];
+    }
   }
 
   #addRecord({ key, isBroken }: RecordFacts): void {

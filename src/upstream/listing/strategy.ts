@@ -12,7 +12,7 @@ export interface Answer {
   readonly records: readonly Json[];
   /** The cursor that led here; null for the first page. */
   readonly cursor: string | null;
-  /** As many records as a full page has: as were asked for, or, where an earlier page had fewer, as the fullest of those. */
+  /** As many records as a full page has: as were asked for, or, where all earlier pages had as many as each other, as those. */
   readonly size: number;
   /** The address under which the source is spoken to. */
   readonly baseUrl: () => string;

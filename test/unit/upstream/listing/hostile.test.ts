@@ -135,3 +135,20 @@ describe("a listing that is taken apart", () => {
     expect(id).toBeLessThanOrEqual(51);
   });
 });
+
+describe("short pages", () => {
+  it("in the middle end nothing and are counted, the last one is not", async () => {
+    const next = "x";
+    const sizes = [2, 3, 1, 0, 3, 1];
+    const pages = sizes.map((size, index) => ({
+      rows: rowsFrom(10 * index, size),
+      next: index === sizes.length - 1 ? null : `${next}${index}`,
+    }));
+    const { keys, verdict, evidence } = await listed(inTurn(...pages), modelStyles["cursor"]!.list);
+    expect({ count: keys.length, verdict, evidence }).toMatchObject({
+      count: 10,
+      verdict: "complete",
+      evidence: { shortPages: 2, emptyPages: 1, pages: 6 },
+    });
+  });
+});
