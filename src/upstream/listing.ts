@@ -33,7 +33,8 @@ export async function* readPages(upstream: ListingUpstream, walk: Walk, context:
     const { body, headers, text, receivedAtMs } = response;
     const records = itemsOf(response);
     // A provider may grant fewer than are asked for: then a page is full with as many as all the others had.
-    const full = granted.size === 1 ? Math.min(size, ...granted) : size;
+    const [only = 0] = granted;
+    const full = granted.size === 1 && only > 0 ? Math.min(size, only) : size;
     granted.add(records.length);
     const { next, isEndCertain } = strategy.next(pages, { request, headers, body, records, cursor, size: full, baseUrl });
     guard.check({ cursor, next, records, bytes: text.length, receivedAtMs });

@@ -40,8 +40,7 @@ const offset: Strategy<Of<"offset">> = {
     const came = records.length;
     const after = Number(cursor ?? 0) + came;
     // By what came, not by what was asked for: a page that was cut short is repeated in part rather than passed over in part.
-    if (more !== undefined)
-      return hasMore(body, more) ? goesOn(String(came === 0 ? after + Math.max(1, size) : after)) : certainEnd;
+    if (more !== undefined) return hasMore(body, more) ? goesOn(String(came === 0 ? after + size : after)) : certainEnd;
     if (came === 0) return certainEnd;
     return total !== undefined && after >= countAt(body, total) ? certainEnd : goesOn(String(after));
   },

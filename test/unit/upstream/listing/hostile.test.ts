@@ -86,6 +86,11 @@ describe("a page cursor", () => {
     expect({ verdict, reasons }).toMatchObject({ verdict: "partial", reasons: [{ code: "UPSTREAM_CONTRACT" }] });
   });
 
+  it("that is there beside an empty first page casts no doubt on a short last one", async () => {
+    const upstream = inTurn({ rows: [], next: "a" }, { rows: rowsFrom(1, 3), next: null });
+    expect(await listed(upstream, modelStyles["cursor"]!.list)).toMatchObject({ keys: [1, 2, 3], verdict: "complete" });
+  });
+
   it("that got lost where the provider grants fewer than were asked for leaves a doubt", async () => {
     const upstream = inTurn({ rows: rowsFrom(1, 3), next: "a" }, { rows: rowsFrom(4, 3), next: null });
     expect(await listed(upstream, modelStyles["cursor"]!.list)).toMatchObject({
