@@ -11,6 +11,9 @@ const healthOf = ({ status, collections }: SourceNode): string => {
   return status.lastSuccessAtMs === null ? "UNKNOWN" : "UP";
 };
 
+/** A word of the declarations as the schema writes it. */
+const enumName = (word: string): string => word.replaceAll(/[A-Z]/g, letter => `_${letter}`).toUpperCase();
+
 export const Source = {
   name: ({ source }: SourceNode) => source.name,
   title: ({ source }: SourceNode) => source.title,
@@ -30,7 +33,17 @@ export const Source = {
   lastFailureAt: ({ status }: SourceNode) => instant(status.lastFailure?.atMs),
   lastFailureCode: ({ status }: SourceNode) => status.lastFailure?.code ?? null,
   collections: ({ collections }: SourceNode) =>
-    collections.map(({ indexedAtMs, ...collection }) => ({ ...collection, indexedAt: instant(indexedAtMs) })),
+    collections.map(({ indexedAtMs, drift, ...collection }) => ({
+      ...collection,
+      indexedAt: instant(indexedAtMs),
+      drift: drift.map(each => ({
+        ...each,
+        kind: enumName(each.kind),
+        policy: enumName(each.policy),
+        firstSeenAt: instant(each.firstSeenAtMs),
+        lastSeenAt: instant(each.lastSeenAtMs),
+      })),
+    })),
 };
 
 export const sources = (_parent: unknown, _arguments: object, { gateway }: RequestContext) => sourceNodes(gateway);

@@ -57,6 +57,11 @@ export const errorTable = {
   },
   Contract: {
     UPSTREAM_CONTRACT: row(false, "The source changed its shape: adapt the declaration's contract or mapping."),
+    UPSTREAM_FROZEN: row(
+      false,
+      "The source changed the shape of a collection that is frozen: adapt its contract, or its drift policy.",
+    ),
+    BUILD_QUARANTINE: row(false, "Look at the file that the message names, and adapt the contract or maxQuarantinedShare."),
   },
   Store: {
     STORE_UNAVAILABLE: row(true, "Check the store that the message names."),

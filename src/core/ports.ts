@@ -19,6 +19,39 @@ export interface Logger {
   error(fields: object, message: string): void;
 }
 
+/** Values by which one metric is told apart from itself: few and known, never a key, an id or a person's text. */
+export type Labels = Readonly<Record<string, string>>;
+
+/** The counters and histograms that those who work may write to; what they mean stands in `metrics`. */
+export interface Meter {
+  count(name: CounterName, labels: Labels, by?: number): void;
+  /** In the unit that the metric's name ends in. */
+  observe(name: HistogramName, labels: Labels, value: number): void;
+}
+
+/** Every counter and histogram: its meaning and its labels. */
+export const metrics = {
+  counters: {
+    tributary_upstream_attempts_total: {
+      help: "Requests sent to a source. outcome: a status class such as 2xx, or the code of the error that ended the attempt.",
+      labels: ["source", "operation", "outcome"],
+    },
+    tributary_drift_total: {
+      help: "Records that differ from what was agreed; of unknown fields in live reads, one record in 16 is looked at.",
+      labels: ["source", "collection", "kind", "field"],
+    },
+  },
+  histograms: {
+    tributary_upstream_attempt_seconds: {
+      help: "From sending a request until its answer has been read or has failed; waits for the budget are not in it.",
+      labels: ["source", "operation"],
+    },
+    tributary_http_request_seconds: { help: "Requests to this server.", labels: ["route", "status"] },
+  },
+} as const;
+export type CounterName = keyof typeof metrics.counters;
+export type HistogramName = keyof typeof metrics.histograms;
+
 /** Secrets by name. `read` throws `CONFIG_SECRET_MISSING` when there is none. */
 export interface Secrets {
   read(name: string): Secret;

@@ -8,12 +8,15 @@ import type { CallContext } from "../upstream/context.ts";
 export class Flight {
   readonly #controller = new AbortController();
   readonly #requestId: string;
+  readonly #drift: CallContext["drift"];
   #waiters = 0;
   #deadlineAtMs = 0;
   #attempts = 0;
 
-  constructor(requestId: string) {
+  /** @param starter who asks first: the work is done in its name */
+  constructor({ requestId, drift }: Pick<CallContext, "requestId" | "drift">) {
     this.#requestId = requestId;
+    this.#drift = drift;
   }
 
   /** The context in which the work is done; its deadline moves with those who join. */
@@ -23,6 +26,7 @@ export class Flight {
       priority: "live",
       signal: this.#controller.signal,
       requestId: this.#requestId,
+      ...(this.#drift && { drift: this.#drift }),
       onAttempt: attempt => (this.#attempts = Math.max(this.#attempts, attempt)),
       get deadlineAtMs() {
         return latest();

@@ -5,6 +5,7 @@ import type { DayWindow, RelatedBatch } from "../source/collection.ts";
 import type { CustomerIndex } from "../store/customer-index.ts";
 import type { Mirror } from "../store/mirror.ts";
 import type { CallContext } from "../upstream/context.ts";
+import { DriftLog } from "../upstream/drift/drift-log.ts";
 import { lookupRecords } from "../upstream/lookup.ts";
 import type { Fetched, Outcomes } from "../upstream/reads.ts";
 import { relatedRecords } from "../upstream/related.ts";
@@ -20,6 +21,8 @@ export interface GatewayParts {
   readonly mirror: Mirror;
   readonly index: CustomerIndex;
   readonly clock: Clock;
+  /** Where it is noted how records differ from what was agreed; its own unless given. */
+  readonly drift?: DriftLog;
   /** Records, and lists of records, kept at most. */
   readonly maxCached?: number;
 }
@@ -35,6 +38,7 @@ export class Gateway {
   readonly clock: Clock;
   readonly upstreamOf: (source: string) => Upstream;
   readonly issues = new IssueCounts();
+  readonly drift: DriftLog;
   readonly records: SharedReads<Fetched>;
   readonly recordLists: SharedReads<readonly Fetched[]>;
   readonly rateYears = new SharedReads<RateYear>(MAX_RATE_YEARS);
@@ -48,6 +52,7 @@ export class Gateway {
     this.index = parts.index;
     this.mirror = parts.mirror;
     this.clock = parts.clock;
+    this.drift = parts.drift ?? new DriftLog({ clock: parts.clock });
     this.upstreamOf = parts.upstreamOf;
     this.records = new SharedReads(max);
     this.recordLists = new SharedReads(max);

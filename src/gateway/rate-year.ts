@@ -2,7 +2,8 @@ import { ContractError } from "../core/errors.ts";
 import type { Json } from "../core/json.ts";
 import type { CatalogEntry } from "../source/catalog.ts";
 import type { CallContext } from "../upstream/context.ts";
-import { decode } from "../upstream/decode.ts";
+import { readRecord } from "../upstream/decode.ts";
+import type { DriftWatch } from "../upstream/drift/drift-log.ts";
 import { readPages } from "../upstream/listing.ts";
 import { type Fetched, placed, plainText } from "../upstream/reads.ts";
 import type { Upstream } from "../upstream/upstream.ts";
@@ -32,27 +33,30 @@ export async function readRateYear(entry: CatalogEntry, year: string, options: O
   const raw = new Map<string, Raw>();
   for await (const page of readPages(options.upstream, { request, items: list.items, pages: list.pages }, options.context)) {
     for (const record of page.records) {
-      const key = plainText(entry, "key", record) ?? nameless(entry, record);
+      const key = plainText(entry, "key", record) ?? nameless(entry, record, options);
       raw.set(key, { record, fetchedAtMs: page.response.receivedAtMs });
     }
   }
-  return decodedWhenNeeded(entry, raw, options.onDecoded);
+  return decodedWhenNeeded(entry, raw, options);
 }
 
 /** A record whose key cannot be read may be any of those that are looked for: then none of them is known to be absent. */
-function nameless(entry: CatalogEntry, record: Json): never {
-  decode(entry, record);
+function nameless(entry: CatalogEntry, record: Json, { context }: Options): never {
+  readRecord(entry, record, context.drift);
   throw new ContractError("UPSTREAM_CONTRACT", `${entry.source.title}: a record of ${entry.name} has no key`);
 }
 
-function decodedWhenNeeded(entry: CatalogEntry, raw: ReadonlyMap<string, Raw>, onDecoded: Options["onDecoded"]): RateYear {
+function decodedWhenNeeded(entry: CatalogEntry, raw: ReadonlyMap<string, Raw>, { context, onDecoded }: Options): RateYear {
   const decoded = new Map<string, Fetched>();
+  const left = new Set<string>();
   return {
     find: key => {
       const known = decoded.get(key);
       const found = raw.get(key);
-      if (known !== undefined || found === undefined) return known;
-      const fetched = { ...decodedOf(entry, found.record), fetchedAtMs: found.fetchedAtMs };
+      if (known !== undefined || found === undefined || left.has(key)) return known;
+      const read = decodedOf(entry, found.record, context.drift);
+      if (read === null) return void left.add(key);
+      const fetched = { ...read, fetchedAtMs: found.fetchedAtMs };
       decoded.set(key, fetched);
       onDecoded(fetched);
       return fetched;
@@ -60,9 +64,9 @@ function decodedWhenNeeded(entry: CatalogEntry, raw: ReadonlyMap<string, Raw>, o
   };
 }
 
-function decodedOf(entry: CatalogEntry, record: Json) {
+function decodedOf(entry: CatalogEntry, record: Json, watch: DriftWatch | undefined) {
   try {
-    return decode(entry, record);
+    return readRecord(entry, record, watch);
   } catch (thrown) {
     throw placed(thrown, entry);
   }

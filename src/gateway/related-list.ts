@@ -79,7 +79,7 @@ export class RelatedList {
   }
 
   #readPage(wanted: number, waiter: CallContext): { flight: Flight; page: Promise<void> } {
-    const flight = new Flight(waiter.requestId);
+    const flight = new Flight(waiter);
     const page = this.#append(Math.max(MIN_PAGE, Math.min(wanted, this.#related.pages.maxPageSize)), flight).finally(
       () => (this.#going = null),
     );

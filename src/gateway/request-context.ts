@@ -35,7 +35,8 @@ export function beginRequest(gateway: Gateway, options: RequestOptions): Request
   timer.unref();
   const cancel = () => controller.abort(gone);
   options.clientGone?.addEventListener("abort", cancel, { once: true });
-  const call: CallContext = { priority: "live", signal: controller.signal, deadlineAtMs, requestId: options.requestId };
+  const { requestId } = options;
+  const call: CallContext = { priority: "live", signal: controller.signal, deadlineAtMs, requestId, drift: gateway.drift };
   const finish = () => {
     clearTimeout(timer);
     options.clientGone?.removeEventListener("abort", cancel);

@@ -67,7 +67,7 @@ export class SharedReads<T extends object> {
   }
 
   #start(plan: ReadPlan<T | null>, keys: readonly string[], waiter: CallContext): void {
-    const flight = new Flight(waiter.requestId);
+    const flight = new Flight(waiter);
     const outcomes = plan.load(keys, flight.context).then(loaded => this.#keep(plan, loaded));
     const going = { flight, outcomes };
     for (const key of keys) this.#going.set(`${plan.scope} ${key}`, going);

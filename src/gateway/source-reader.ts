@@ -1,4 +1,5 @@
 import type { Source } from "../source/define-source.ts";
+import type { DriftCount } from "../upstream/drift/drift-log.ts";
 import type { SourceStatus } from "../upstream/upstream.ts";
 import type { Gateway } from "./gateway.ts";
 import type { IssueCount } from "./issue-counts.ts";
@@ -14,6 +15,7 @@ export interface SourceNode {
     /** Why the last reading for the index failed; null when it did not. */
     readonly indexProblem: string | null;
     readonly issues: readonly IssueCount[];
+    readonly drift: readonly DriftCount[];
   }[];
 }
 
@@ -32,6 +34,7 @@ export async function sourceNodes(gateway: Gateway): Promise<readonly SourceNode
           indexedAtMs: fills.get(entry.id) ?? null,
           indexProblem: gateway.fillProblem(entry.id),
           issues: gateway.issues.of(entry.id),
+          drift: gateway.drift.of(entry.id),
         })),
     })),
   );

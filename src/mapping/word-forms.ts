@@ -5,7 +5,7 @@ import { quoted } from "./sql-text.ts";
 import { asciiLower, asciiLowerSql } from "./white-space.ts";
 
 /** Text, a number or a boolean as the word that a table may list; null for what is no word. */
-function wordOf(input: Input): string | null {
+export function wordOf(input: Input): string | null {
   if (typeof input === "string") return asciiLower(input);
   return typeof input === "boolean" ? String(input) : plainNumber(input);
 }

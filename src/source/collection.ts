@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import type { Entity, EntityName, Reference } from "../core/canonical.ts";
+import type { Drift } from "./drift.ts";
 import type { WindowCap, Watermark } from "./increment.ts";
 import type { Pagination } from "./pagination.ts";
 import type { UpstreamRequest } from "./request.ts";
@@ -132,6 +133,12 @@ interface CollectionFacts {
   readonly freshness: Freshness;
   /** For collections of customers. */
   readonly survivorship?: Survivorship;
+  /** What comes of records that differ from the contract; `defaultDrift` unless stated. */
+  readonly drift?: Drift;
+  /** Paths whose values, and all below them, no report shows. What a customer's name, email and phone are read from always is personal. */
+  readonly personal?: readonly string[];
+  /** The share of records, 0 to 1, in quarantine above which a build fails, if they are more than 10; 0.05 unless stated. */
+  readonly maxQuarantinedShare?: number;
 }
 
 export interface CollectionSpec<N extends EntityName, R> extends CollectionFacts {

@@ -1,3 +1,5 @@
+import type { DriftWatch } from "./drift/drift-log.ts";
+
 /** Who is asking a source, how urgent it is, and until when. */
 export interface CallContext {
   readonly priority: Priority;
@@ -8,6 +10,8 @@ export interface CallContext {
   readonly requestId: string;
   /** Is told of every attempt that is made, 1 being the first. */
   readonly onAttempt?: (attempt: number) => void;
+  /** Knows which fields records may have, and is told how they differ from what was agreed. */
+  readonly drift?: DriftWatch;
 }
 
 /** Live queries go before webhook re-fetches, and those before bulk pulls. */

@@ -1,7 +1,12 @@
 import type { AnyEntity } from "../core/canonical.ts";
 import { ContractError } from "../core/errors.ts";
+import { type Json, keyText, valueAt } from "../core/json.ts";
 import { type CompiledMapping, compileMapping, type FieldIssue } from "../mapping/compile-js.ts";
 import type { CatalogEntry } from "../source/catalog.ts";
+import type { DriftWatch } from "./drift/drift-log.ts";
+import { type Examined, examinerOf } from "./drift/examine.ts";
+import { contractDifferences } from "./drift/contract-differences.ts";
+import { type DriftFinding, pathOf, personalIn } from "./drift/finding.ts";
 
 /** A record as the canonical entity it becomes. */
 export interface Decoded {
@@ -21,28 +26,64 @@ export function mappingOf(entry: CatalogEntry): CompiledMapping {
   return compiled;
 }
 
-/** What a record breaks of its contract: the places, without the values found there; empty when it keeps it. */
-export function contractBreaks(entry: CatalogEntry, record: unknown): readonly string[] {
-  const result = entry.collection.contract.safeParse(record);
-  return result.success ? [] : result.error.issues.map(issue => `${issue.path.join(".") || "(record)"}: ${issue.code}`);
-}
+/** What a record breaks of its contract, whatever comes of it: the places and how, without the values found there; empty when it keeps it. */
+export const contractBreaks = ({ collection }: CatalogEntry, record: unknown): readonly string[] =>
+  contractDifferences(collection.contract, record).map(({ place, kind }) => `${pathOf(place)}: ${kind}`);
 
-/** Holds a record against its contract and maps it; throws `UPSTREAM_CONTRACT` naming the places that broke. */
-export function decode(entry: CatalogEntry, record: unknown): Decoded {
-  const breaks = contractBreaks(entry, record);
-  if (breaks.length > 0) throw contractError(entry, breaks);
-  const decoded = mappingOf(entry).read(record);
+/** What keeps a record from being taken, place by place. */
+export const breaksIn = ({ findings }: Examined): readonly string[] =>
+  findings.flatMap(({ field, kind, policy }) => (isGrave(policy) ? [`${field}: ${kind}`] : []));
+
+const isGrave = (policy: DriftFinding["policy"]): boolean => policy !== "evolve" && policy !== "discard_value";
+
+/**
+ * Holds a record against what was agreed and maps it; null when the collection's drift policy leaves it out. Throws `UPSTREAM_CONTRACT` for a record
+ * that is refused or has no key, and `UPSTREAM_FROZEN` for one that ends the reading, naming the places.
+ */
+export function readRecord(entry: CatalogEntry, record: Json, watch?: DriftWatch): Decoded | null {
+  const { collection } = entry;
+  const examined = examinerOf(collection)(record, { known: watch?.known(entry) ?? null });
+  if (examined !== null) watch?.note(entry, examined.findings, shownKey(entry, record));
+  if (examined !== null && isGrave(examined.policy)) {
+    if (examined.policy === "discard_row") return null;
+    throw contractError(entry, breaksIn(examined), examined.policy === "freeze");
+  }
+  const decoded = mappingOf(entry).read(examined?.record ?? record);
+  if (decoded.issues.length === 0) return decoded;
   if (decoded.issues.some(issue => issue.field === "key")) throw contractError(entry, ["the record has no key"]);
+  if (watch && decoded.issues.some(({ code }) => code === "UNKNOWN_ENUM_VALUE")) noteWords(entry, record, watch);
   return decoded;
 }
 
-function contractError(entry: CatalogEntry, breaks: readonly string[]): ContractError {
+/** Words that are let through are looked for only where the mapping found some. */
+function noteWords(entry: CatalogEntry, record: Json, watch: DriftWatch): void {
+  const findings = examinerOf(entry.collection)(record, { withWords: true })?.findings ?? [];
+  const words = findings.filter(({ kind, policy }) => kind === "newEnumValue" && policy === "evolve");
+  if (words.length > 0) watch.note(entry, words, shownKey(entry, record));
+}
+
+/** Holds a record against its contract and maps it; throws `UPSTREAM_CONTRACT` naming the places that broke, also where it would be left out. */
+export function decode(entry: CatalogEntry, record: unknown): Decoded {
+  const decoded = readRecord(entry, record as Json);
+  if (decoded === null) throw contractError(entry, contractBreaks(entry, record));
+  return decoded;
+}
+
+const MAX_SHOWN_KEY = 80;
+
+/** A record's key for reports: null where there is none, or where it is personal. */
+export function shownKey({ collection }: CatalogEntry, record: Json): string | null {
+  const { rule, inputs = [], separator } = collection.map["key"] ?? {};
+  if (inputs.some(personalIn(collection))) return null;
+  const parts = (rule === "joined" ? inputs : inputs.slice(0, 1)).map(path => keyText(valueAt(record, path)));
+  const key = parts.length === 0 || parts.includes(undefined) ? null : parts.join(separator ?? "");
+  return key === null || key.length <= MAX_SHOWN_KEY ? key : `${key.slice(0, MAX_SHOWN_KEY)}…`;
+}
+
+function contractError(entry: CatalogEntry, breaks: readonly string[], isFrozen = false): ContractError {
   const shown = breaks.slice(0, 5).join("; ");
-  return new ContractError(
-    "UPSTREAM_CONTRACT",
-    `${entry.source.title}: a record of ${entry.name} breaks its contract at ${shown}`,
-    {
-      details: { source: entry.source.name, collection: entry.name, breaks },
-    },
-  );
+  const what = isFrozen ? `${entry.name} is frozen, and a record differs` : `a record of ${entry.name} breaks its contract`;
+  return new ContractError(isFrozen ? "UPSTREAM_FROZEN" : "UPSTREAM_CONTRACT", `${entry.source.title}: ${what} at ${shown}`, {
+    details: { source: entry.source.name, collection: entry.name, breaks },
+  });
 }

@@ -7,15 +7,17 @@ import {
   absentIn,
   breach,
   chunksOf,
+  endsReading,
   type Fetched,
   fetched,
   isDeleted,
   type Outcomes,
   placed,
   plainText,
+  type Reading,
   usableItems,
 } from "./reads.ts";
-import type { Upstream, UpstreamResponse } from "./upstream.ts";
+import type { Upstream } from "./upstream.ts";
 
 type Found = Outcomes<Fetched | null>;
 
@@ -47,8 +49,9 @@ async function lookupEach(
     if (response.problems[0]) throw response.problems[0];
     const record = (lookup.item === undefined ? response.body : valueAt(response.body, lookup.item)) as Json;
     if (isDeleted(entry, record)) return new Map([[key, null]]);
-    const found = fetched(entry, record, response);
-    if (found.entity.key !== key) throw breach(entry, `asked for one key of ${entry.name}, got the record of another`, response);
+    const found = fetched(entry, record, { response, context });
+    if (found !== null && found.entity.key !== key)
+      throw breach(entry, `asked for one key of ${entry.name}, got the record of another`, response);
     return new Map([[key, found]]);
   } catch (thrown) {
     const isAbsent = thrown instanceof UpstreamError && thrown.code === "UPSTREAM_NOT_FOUND";
@@ -68,9 +71,10 @@ async function lookupBatch(
       usableItems(answer, lookup.items, entry);
     });
     const records = usableItems(response, lookup.items, entry);
-    const absent = namelessIn(records, entry, response) ?? absentIn(response, entry);
+    const reading = { response, context };
+    const absent = namelessIn(records, entry, reading) ?? absentIn(response, entry);
     const outcomes = new Map<string, Fetched | Error | null>(keys.map(key => [key, absent]));
-    for (const record of records) keepRecord(outcomes, entry, record, response);
+    for (const record of records) keepRecord(outcomes, entry, record, reading);
     return outcomes;
   } catch (thrown) {
     return new Map(keys.map(key => [key, placed(thrown, entry)]));
@@ -78,29 +82,25 @@ async function lookupBatch(
 }
 
 /** A record whose key cannot be read may be any of those that were asked for: then none of them is known to be absent. */
-function namelessIn(records: readonly Json[], entry: CatalogEntry, response: UpstreamResponse): Error | null {
+function namelessIn(records: readonly Json[], entry: CatalogEntry, reading: Reading): Error | null {
   const nameless = records.find(record => plainText(entry, "key", record) === undefined);
   if (nameless === undefined) return null;
   try {
-    fetched(entry, nameless, response);
-    return breach(entry, `a record of ${entry.name} has no key`, response);
+    fetched(entry, nameless, reading);
+    return breach(entry, `a record of ${entry.name} has no key`, reading.response);
   } catch (thrown) {
-    return placed(thrown, entry, response);
+    return placed(thrown, entry, reading.response);
   }
 }
 
 /** Puts a record where its own key says; one that was not asked for is left out. */
-function keepRecord(
-  outcomes: Map<string, Fetched | Error | null>,
-  entry: CatalogEntry,
-  record: Json,
-  response: UpstreamResponse,
-): void {
+function keepRecord(outcomes: Map<string, Fetched | Error | null>, entry: CatalogEntry, record: Json, reading: Reading): void {
   const key = plainText(entry, "key", record);
   if (key === undefined || !outcomes.has(key)) return;
   try {
-    outcomes.set(key, isDeleted(entry, record) ? null : fetched(entry, record, response));
+    outcomes.set(key, isDeleted(entry, record) ? null : fetched(entry, record, reading));
   } catch (thrown) {
-    outcomes.set(key, placed(thrown, entry, response));
+    if (endsReading(thrown)) throw thrown;
+    outcomes.set(key, placed(thrown, entry, reading.response));
   }
 }

@@ -1,7 +1,8 @@
 import { asError, ContractError, TributaryError } from "../core/errors.ts";
 import { type Json, keyText, valueAt } from "../core/json.ts";
 import type { CatalogEntry } from "../source/catalog.ts";
-import { decode, type Decoded } from "./decode.ts";
+import type { CallContext } from "./context.ts";
+import { type Decoded, readRecord } from "./decode.ts";
 import { itemsAt } from "./records.ts";
 import type { UpstreamResponse } from "./upstream.ts";
 
@@ -39,14 +40,27 @@ export function isDeleted({ collection: { tombstone } }: CatalogEntry, record: u
   return tombstone !== undefined && valueAt(record, tombstone.path) === tombstone.equals;
 }
 
-/** A record of an answer, decoded; throws `UPSTREAM_CONTRACT` with the place and what is known of the answer. */
-export function fetched(entry: CatalogEntry, record: Json, response: UpstreamResponse): Fetched {
+/** An answer and who asked for it. */
+export interface Reading {
+  readonly response: UpstreamResponse;
+  readonly context: CallContext;
+}
+
+/**
+ * A record of an answer, decoded; null when the collection's drift policy leaves it out. Throws `UPSTREAM_CONTRACT` or `UPSTREAM_FROZEN` with the place
+ * and what is known of the answer.
+ */
+export function fetched(entry: CatalogEntry, record: Json, { response, context }: Reading): Fetched | null {
   try {
-    return { ...decode(entry, record), fetchedAtMs: response.receivedAtMs };
+    const decoded = readRecord(entry, record, context.drift);
+    return decoded && { ...decoded, fetchedAtMs: response.receivedAtMs };
   } catch (thrown) {
     throw placed(thrown, entry, response);
   }
 }
+
+/** Whether a failure is that of everything that was asked for together, though one record caused it. */
+export const endsReading = (thrown: unknown): boolean => thrown instanceof TributaryError && thrown.code === "UPSTREAM_FROZEN";
 
 /** A break of what the source promises, apart from single records. */
 export const breach = (entry: CatalogEntry, problem: string, response: UpstreamResponse): Error =>

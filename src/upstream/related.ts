@@ -4,7 +4,19 @@ import type { CatalogEntry } from "../source/catalog.ts";
 import type { DayWindow, RelatedBatch, RelatedEach } from "../source/collection.ts";
 import type { CallContext } from "./context.ts";
 import { readPages } from "./listing.ts";
-import { absentIn, breach, chunksOf, type Fetched, fetched, type Outcomes, placed, plainText, usableItems } from "./reads.ts";
+import {
+  absentIn,
+  breach,
+  chunksOf,
+  endsReading,
+  type Fetched,
+  fetched,
+  type Outcomes,
+  placed,
+  plainText,
+  type Reading,
+  usableItems,
+} from "./reads.ts";
 import type { Upstream, UpstreamResponse } from "./upstream.ts";
 
 /**
@@ -22,17 +34,18 @@ export async function* relatedPages(
   try {
     const from = options.from === undefined ? walk : { ...walk, from: options.from };
     for await (const { records, response, next } of readPages(upstream, from, options.context)) {
-      yield { records: records.map(record => ownRecord(entry, record, ownerKey, response)), next };
+      const reading = { response, context: options.context };
+      yield { records: records.flatMap(record => ownRecord(entry, record, ownerKey, reading) ?? []), next };
     }
   } catch (thrown) {
     throw placed(thrown, entry);
   }
 }
 
-function ownRecord(entry: CatalogEntry, record: Json, ownerKey: string, response: UpstreamResponse): Fetched {
-  const found = fetched(entry, record, response);
-  if (found.entity["customer"] === ownerKey) return found;
-  throw breach(entry, `asked for one owner's ${entry.name}, got a record of another`, response);
+function ownRecord(entry: CatalogEntry, record: Json, ownerKey: string, reading: Reading): Fetched | null {
+  const found = fetched(entry, record, reading);
+  if (found === null || found.entity["customer"] === ownerKey) return found;
+  throw breach(entry, `asked for one owner's ${entry.name}, got a record of another`, reading.response);
 }
 
 /** The records of many owners in as few requests as the declaration allows, matched by the owner that each record names. */
@@ -62,7 +75,7 @@ async function relatedBatch(
     });
     const records = usableItems(response, related.items, entry);
     const outcomes = new Map<string, Fetched[] | Error>(startOf(entry, related, ownerKeys, response));
-    for (const record of records) give(outcomes, entry, record, response);
+    for (const record of records) give(outcomes, entry, record, { response, context });
     return outcomes;
   } catch (thrown) {
     return new Map(ownerKeys.map(key => [key, placed(thrown, entry)]));
@@ -86,17 +99,19 @@ function startOf(
 }
 
 /** Gives a record to the owner that it names; throws when that is nobody who was asked for. A record that cannot be read fails its owner alone. */
-function give(outcomes: Map<string, Fetched[] | Error>, entry: CatalogEntry, record: Json, response: UpstreamResponse): void {
+function give(outcomes: Map<string, Fetched[] | Error>, entry: CatalogEntry, record: Json, reading: Reading): void {
   const owner = plainText(entry, "customer", record) ?? "";
   const so = outcomes.get(owner);
   if (so === undefined) {
-    fetched(entry, record, response); // names the field when it is the owner that cannot be read
-    throw breach(entry, `a record of ${entry.name} names an owner that was not asked for`, response);
+    if (fetched(entry, record, reading) === null) return; // names the field when it is the owner that cannot be read
+    throw breach(entry, `a record of ${entry.name} names an owner that was not asked for`, reading.response);
   }
   if (so instanceof Error) return;
   try {
-    so.push(fetched(entry, record, response));
+    const found = fetched(entry, record, reading);
+    if (found !== null) so.push(found);
   } catch (thrown) {
-    outcomes.set(owner, placed(thrown, entry, response));
+    if (endsReading(thrown)) throw thrown;
+    outcomes.set(owner, placed(thrown, entry, reading.response));
   }
 }
