@@ -299,7 +299,7 @@ describe("values that a declaration does not know", () => {
       const statuses: string[] = [];
       for (let after: string | null = null, more = true; more;) {
         const { data, errors } = await large.ask(
-          `query ($after: String) { customers(first: 200, after: $after, filter: {source: "product"}) { nodes { status } pageInfo { hasNextPage endCursor } } }`,
+          `query ($after: String) { customers(first: 150, after: $after, filter: {source: "product"}) { nodes { status } pageInfo { hasNextPage endCursor } } }`,
           { after },
         );
         expect(errors).toEqual([]);

@@ -40,9 +40,10 @@ const general: Readonly<Record<string, readonly string[]>> = {
     "hasNextPage",
     "endCursor",
     "next",
+    "cursor",
   ],
   "terms of GraphQL and of HTTP": [
-    "RateLimit-Reset",
+    "ratelimit-reset",
     "/graphql",
     "query",
     "ID",
@@ -56,7 +57,11 @@ const general: Readonly<Record<string, readonly string[]>> = {
   ],
   "what booleans are written as": ["true", "false", "0", "1"],
   "plain words that we use ourselves, for what a rule reads, any other kind, and a sum": ["inputs", "other", "total", "category"],
-  "one source's name and collection: an English word for what we build, and for what it counts": ["product", "usage"],
+  "sources' names and collections: English words for what we build, what it counts, and whom it serves": [
+    "product",
+    "usage",
+    "accounts",
+  ],
 };
 
 const snakeCase = (name: string): string => name.replace(/([a-z0-9])([A-Z])/g, "$1_$2").toLowerCase();
