@@ -40,6 +40,7 @@ export interface AttemptFacts {
   credential?: string;
 }
 
+const MAX_OPERATIONS = 500;
 /** Longer than any request may take: then nothing uses the connections of a replaced certificate any more. */
 const OLD_TRANSPORT_MS = 60_000;
 
@@ -91,13 +92,17 @@ export class Exchange {
     context: CallContext,
     facts: AttemptFacts,
   ): Promise<StreamedResponse> {
-    this.#parts.vitals.count("calls");
+    const { clock, logger, vitals } = this.#parts;
     await this.#presentCertificate();
-    if ("href" in from) return this.#transport.stream(this.#transport.prepareDownload(from.href), context.signal);
-    const { request, credential } = await this.#authorizer.authorize(this.#transport.prepare(from), context.signal);
-    facts.credential = credential;
-    context.signal.throwIfAborted();
-    return this.#transport.stream(request, context.signal);
+    const wire = await this.#downloadRequest(from, context, facts);
+    const startedAtMs = clock.nowMs();
+    vitals.count("calls");
+    const answer = await this.#transport.stream(wire, context.signal);
+    const { priority, requestId } = context;
+    const operation = "href" in from ? "download" : from.operation;
+    const line = { source: this.#source.name, operation, priority, requestId, status: answer.status, attempt: facts.attempt };
+    logger.info({ ...line, ms: clock.nowMs() - startedAtMs }, "upstream download begun");
+    return answer;
   }
 
   /** The credential was refused; true when there is a point in another attempt. */
@@ -134,6 +139,19 @@ export class Exchange {
     this.#tlsFingerprint = fingerprint;
     // Requests under way are let finish.
     setTimeout(() => void before.close(), OLD_TRANSPORT_MS).unref();
+  }
+
+  /** An address that the source gave is asked without credentials. */
+  async #downloadRequest(
+    from: UpstreamRequest | { readonly href: string },
+    { signal }: CallContext,
+    facts: AttemptFacts,
+  ): Promise<WireRequest> {
+    if ("href" in from) return this.#transport.prepareDownload(from.href);
+    const { request, credential } = await this.#authorizer.authorize(this.#transport.prepare(from), signal);
+    facts.credential = credential;
+    signal.throwIfAborted();
+    return request;
   }
 
   async #sendOnce(request: UpstreamRequest, context: CallContext, facts: AttemptFacts): Promise<WireResponse> {
@@ -193,7 +211,8 @@ export class Exchange {
 
   #latencyOf(operation: string): Latency {
     const known = this.#latencies.get(operation) ?? new Latency();
-    this.#latencies.set(operation, known);
+    // Names are few; whoever makes up new ones all the time is not hedged.
+    if (this.#latencies.size < MAX_OPERATIONS) this.#latencies.set(operation, known);
     return known;
   }
 }
