@@ -6,12 +6,16 @@ import { Gateway } from "../gateway/gateway.ts";
 import { loadSchema } from "../gateway/schema.ts";
 import { resolvers } from "../../resolvers/index.ts";
 import type { Catalog } from "../source/catalog.ts";
+import { PrometheusMeter } from "../server/metrics.ts";
 import { CustomerIndex } from "../store/customer-index.ts";
 import { openDatabase } from "../store/database.ts";
+import { FieldShapes } from "../store/field-shapes.ts";
 import { IdentityDecisions } from "../store/identity-decisions.ts";
 import { Mirror } from "../store/mirror.ts";
 import { FileTokenStore } from "../store/file-token-store.ts";
 import { RedisTokenStore } from "../store/redis-token-store.ts";
+import { DriftLog } from "../upstream/drift/drift-log.ts";
+import { knownShape } from "../upstream/drift/learned-fields.ts";
 import { Upstream } from "../upstream/upstream.ts";
 import { baseUrlOf, type Config, proxyOf } from "./config.ts";
 import { Refresher } from "./refresher.ts";
@@ -28,6 +32,7 @@ export interface Product {
   readonly gateway: Gateway;
   readonly engine: Engine;
   readonly refresher: Refresher;
+  readonly meter: PrometheusMeter;
   close(): Promise<void>;
 }
 
@@ -53,12 +58,15 @@ export async function createProduct(options: ProductOptions): Promise<Product> {
   const database = await openDatabase(options.storeFolder === undefined ? `${config.home}/${config.store}` : options.storeFolder);
   const mirror = new Mirror(database);
   const index = new CustomerIndex(database);
-  const gateway = new Gateway({ catalog, upstreamOf, mirror, index, clock });
+  const meter = new PrometheusMeter();
+  const shapes = new FieldShapes(database);
+  const drift = { log: await driftLog(catalog, shapes, { clock, logger, meter }), shapes };
+  const gateway = new Gateway({ catalog, upstreamOf, mirror, index, clock, drift: drift.log });
   const schema = await loadSchema(schemaFolder, resolvers);
   const { limits, hasIntrospection, hasSuggestions } = config;
   const engine = await createEngine({ schema, catalog, limits, logger, hasIntrospection, hasSuggestions });
   const decisions = new IdentityDecisions(config.home);
-  const parts: FillParts = { catalog, upstreamOf, mirror, index, clock, logger, decisions: () => decisions.list() };
+  const parts: FillParts = { catalog, upstreamOf, mirror, index, drift, clock, logger, decisions: () => decisions.list() };
   const refresher = new Refresher(parts, config.refreshMs, ({ collection, error }) =>
     gateway.noteFill(collection, error?.message ?? null),
   );
@@ -68,6 +76,7 @@ export async function createProduct(options: ProductOptions): Promise<Product> {
     gateway,
     engine,
     refresher,
+    meter,
     async close() {
       await refresher.stop();
       await engine.stop();
@@ -76,6 +85,21 @@ export async function createProduct(options: ProductOptions): Promise<Product> {
       if (options.redis === undefined) redis?.disconnect();
     },
   };
+}
+
+/** Knows from the start which fields the last complete readings have found. */
+async function driftLog(
+  catalog: Catalog,
+  shapes: FieldShapes,
+  parts: ConstructorParameters<typeof DriftLog>[0],
+): Promise<DriftLog> {
+  const log = new DriftLog(parts);
+  const known = await shapes.all();
+  for (const { id, collection } of catalog.entries) {
+    const fields = known.get(id);
+    if (fields) log.learn(id, knownShape(collection, fields));
+  }
+  return log;
 }
 
 type UpstreamsOptions = Omit<ProductOptions, "storeFolder" | "config"> & { readonly config: Pick<Config, "home"> };

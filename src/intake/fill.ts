@@ -5,13 +5,16 @@ import type { Verdict } from "../core/verdict.ts";
 import type { Decision } from "../identity/resolve.ts";
 import type { Catalog, CatalogEntry } from "../source/catalog.ts";
 import type { CustomerIndex } from "../store/customer-index.ts";
+import type { FieldShapes } from "../store/field-shapes.ts";
 import type { Mirror, MirrorRecord } from "../store/mirror.ts";
 import type { CallContext } from "../upstream/context.ts";
-import { decode, mappingOf } from "../upstream/decode.ts";
+import { readForIndex } from "../upstream/decode.ts";
+import type { DriftLog, DriftWatch } from "../upstream/drift/drift-log.ts";
+import { LearnedFields, knownShape } from "../upstream/drift/learned-fields.ts";
 import { Evidence, type RecordFacts } from "../upstream/listing/evidence.ts";
 import { readListing } from "../upstream/listing/read-listing.ts";
 import { lookupRecords } from "../upstream/lookup.ts";
-import { plainText } from "../upstream/reads.ts";
+import { endsReading, plainText, type Reading } from "../upstream/reads.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 
 /** How the reading of one collection of customers ended. */
@@ -20,7 +23,7 @@ export interface FillResult {
   readonly collection: string;
   readonly isComplete: boolean;
   readonly records: number;
-  /** Records that broke their contract and were left out. */
+  /** Records that broke their contract, or that the drift policy left out. */
   readonly broken: number;
   /** Records that the complete listing no longer had. */
   readonly dropped: number;
@@ -36,6 +39,8 @@ export interface FillParts {
   readonly index: CustomerIndex;
   /** What people have decided about who is who; nothing unless given. */
   readonly decisions?: () => Promise<readonly Decision[]>;
+  /** Where it is noted how records differ from what was agreed, and which fields are known; nowhere unless given. */
+  readonly drift?: { readonly log: DriftLog; readonly shapes: FieldShapes };
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -58,6 +63,7 @@ interface Tally {
 /** A listing that was read to its end. */
 interface Ended {
   readonly tally: Tally;
+  readonly fields: LearnedFields;
   readonly verdict: Verdict;
   readonly startedAtMs: number;
 }
@@ -80,12 +86,13 @@ export async function fillCollection(parts: FillParts, entry: CatalogEntry, cont
     verdict,
   });
   try {
-    await readInto(parts, entry, tally, context);
+    const fields = new LearnedFields(entry.collection, (await parts.drift?.shapes.all())?.get(entry.id) ?? null);
+    await readInto(parts, entry, { ...context, drift: watchFor(parts, fields) }, { tally, fields });
     const verdict = tally.evidence.verdict();
     const [reason] = verdict.reasons;
     if (verdict.verdict === "partial" && reason)
       return result(verdict, { error: { code: reason.code, message: `${entry.id}: ${reason.message}; nothing was dropped` } });
-    return result(verdict, { dropped: await concludeFill(parts, entry, context, { tally, verdict, startedAtMs }) });
+    return result(verdict, { dropped: await concludeFill(parts, entry, context, { tally, fields, verdict, startedAtMs }) });
   } catch (thrown) {
     const error = asError(thrown);
     const code = error instanceof TributaryError ? error.code : "INTERNAL";
@@ -93,16 +100,28 @@ export async function fillCollection(parts: FillParts, entry: CatalogEntry, cont
   }
 }
 
-async function readInto(parts: FillParts, entry: CatalogEntry, tally: Tally, context: CallContext): Promise<void> {
+/** Every record of a whole reading is held against the fields that are known. */
+const watchFor = ({ drift }: FillParts, fields: LearnedFields): DriftWatch => ({
+  known: () => fields.known,
+  note: (...found) => drift?.log.note(...found),
+});
+
+async function readInto(
+  parts: FillParts,
+  entry: CatalogEntry,
+  context: CallContext,
+  { tally, fields }: Pick<Ended, "tally" | "fields">,
+): Promise<void> {
   const { clock } = parts;
   const options = { context, window: { from: "", to: "" }, evidence: tally.evidence, nowMs: clock.nowMs(), clock };
   for await (const page of readListing(parts.upstreamOf(entry.source.name), entry.collection.list, options)) {
-    const read = page.records.map(record => mirrorRecord(parts, entry, record, page.response.receivedAtMs));
+    const read = page.records.map(record => mirrorRecord(parts, entry, record, { context, response: page.response }));
+    for (const record of page.records) fields.add(record);
     const records = read.flatMap(({ record }) => record ?? []);
     await parts.mirror.put(entry.id, records);
     tally.records += records.length;
     tally.broken += read.length - records.length;
-    tally.brokenKeys.push(...read.flatMap(({ key, isBroken }) => (isBroken && key !== null ? [key] : [])));
+    tally.brokenKeys.push(...read.flatMap(({ key, isRefused }) => (isRefused && key !== null ? [key] : [])));
     tally.evidence.add(page, read);
   }
 }
@@ -112,7 +131,7 @@ async function concludeFill(
   parts: FillParts,
   entry: CatalogEntry,
   context: CallContext,
-  { tally, verdict, startedAtMs }: Ended,
+  { tally, fields, verdict, startedAtMs }: Ended,
 ): Promise<number> {
   const { mirror, clock } = parts;
   const broken = new Set(tally.brokenKeys);
@@ -124,8 +143,15 @@ async function concludeFill(
   }
   const { mayHaveMissed, missingKeys } = verdict.evidence;
   const isBeyondDoubt = verdict.verdict === "complete" && !mayHaveMissed && missingKeys === 0;
+  await keepFields(parts, entry, fields.after());
   const gone = isBeyondDoubt ? unseen : await confirmedGone(parts, entry, unseen.slice(0, MAX_CONFIRMED), context);
   return mirror.completeFill(entry.id, gone, startedAtMs, clock.nowMs());
+}
+
+/** From now on the records of a collection are held against these fields. */
+async function keepFields({ drift }: FillParts, { id, collection }: CatalogEntry, fields: readonly string[]): Promise<void> {
+  await drift?.shapes.put(id, fields);
+  drift?.log.learn(id, knownShape(collection, fields));
 }
 
 /**
@@ -146,19 +172,26 @@ async function confirmedGone(
   return [...outcomes].flatMap(([key, outcome]) => (outcome === null ? [key] : []));
 }
 
-/** A record as the mirror holds it; none for one that breaks its contract. */
+interface Held extends RecordFacts {
+  /** What the mirror has of a refused record is kept; of one that is left out nothing is. */
+  readonly isRefused?: boolean;
+  readonly record?: MirrorRecord;
+}
+
+/** A record as the mirror holds it; none for one that breaks its contract or is left out. Throws `UPSTREAM_FROZEN`. */
 function mirrorRecord(
   parts: FillParts,
   entry: CatalogEntry,
   record: Json,
-  fetchedAtMs: number,
-): RecordFacts & { readonly record?: MirrorRecord } {
+  { context, response }: Pick<Reading, "context"> & { readonly response: { readonly receivedAtMs: number } },
+): Held {
   try {
-    const { entity, issues } = decode(entry, record);
-    const clues = mappingOf(entry).clues(record);
-    return { key: entity.key, isBroken: false, record: { entity, issues, clues, fetchedAtMs } };
+    const read = readForIndex(entry, record, context.drift);
+    if (read === null) return { key: plainText(entry, "key", record) ?? null, isBroken: true };
+    return { key: read.entity.key, isBroken: false, record: { ...read, fetchedAtMs: response.receivedAtMs } };
   } catch (thrown) {
+    if (endsReading(thrown)) throw thrown;
     parts.logger.error({ collection: entry.id, problem: asError(thrown).message }, "a record was left out of the mirror");
-    return { key: plainText(entry, "key", record) ?? null, isBroken: true };
+    return { key: plainText(entry, "key", record) ?? null, isBroken: true, isRefused: true };
   }
 }

@@ -8,6 +8,7 @@ import type { Gateway } from "../gateway/gateway.ts";
 import { beginRequest } from "../gateway/request-context.ts";
 import { isCrossSite } from "./csrf.ts";
 import { mountExplorer } from "./explorer-route.ts";
+import { metricsText, metricsType, type PrometheusMeter } from "./metrics.ts";
 import { BadRequest, type MediaType, negotiate, operationsIn } from "./graphql-request.ts";
 
 export interface ServerOptions {
@@ -19,13 +20,15 @@ export interface ServerOptions {
   /** The time in ms that a request may take; a client may ask for less with `X-Tributary-Deadline-Ms`. */
   readonly deadlineMs: number;
   readonly hasExplorer: boolean;
+  /** What `/metrics` shows, and where requests are counted; there is no such route without it. */
+  readonly meter?: PrometheusMeter;
   /** Whether the process has finished starting and is not stopping; and what it lacks, for people. */
   readonly readiness: () => Promise<{ readonly isReady: boolean; readonly [fact: string]: unknown }>;
 }
 
 const deadlineHeader = "x-tributary-deadline-ms";
 
-/** The HTTP server: GraphQL at `/graphql`, the explorer at `/`, `/healthz` and `/readyz`. */
+/** The HTTP server: GraphQL at `/graphql`, the explorer at `/`, `/healthz`, `/readyz` and `/metrics`. */
 export function createServer(options: ServerOptions): FastifyInstance {
   const app = Fastify({
     logger: false,
@@ -57,6 +60,8 @@ export function createServer(options: ServerOptions): FastifyInstance {
       requestId: id,
     };
     options.logger.info(line, "request");
+    const labels = { route: line.route, status: String(line.status) };
+    options.meter?.observe("tributary_http_request_seconds", labels, reply.elapsedTime / 1_000);
   });
   app.setErrorHandler((error, request, reply) => sendFailure(error, request, reply, options.logger));
   app.setNotFoundHandler((request, reply) =>
@@ -77,6 +82,8 @@ export function createServer(options: ServerOptions): FastifyInstance {
     const readiness = await options.readiness();
     return reply.code(readiness.isReady ? 200 : 503).send(readiness);
   });
+  const { meter, gateway } = options;
+  if (meter) app.get("/metrics", async (_request, reply) => reply.type(metricsType).send(await metricsText(gateway, meter)));
   if (options.hasExplorer) mountExplorer(app);
   return app;
 }

@@ -44,4 +44,11 @@ export const migrations: readonly string[] = [
     customer_id text COLLATE "C" NOT NULL
   );
   `,
+  `
+  -- The fields that a collection's records had when it was last read to its end.
+  CREATE TABLE field_shape (
+    collection text PRIMARY KEY,
+    fields jsonb NOT NULL
+  );
+  `,
 ];

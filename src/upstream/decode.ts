@@ -15,6 +15,11 @@ export interface Decoded {
   readonly issues: readonly FieldIssue[];
 }
 
+/** The same with the explicit keys that the record carries. */
+export interface Indexed extends Decoded {
+  readonly clues: readonly { readonly space: string; readonly value: string }[];
+}
+
 const mappings = new WeakMap<object, CompiledMapping>();
 
 /** A collection's mapping, compiled once. */
@@ -40,7 +45,20 @@ const isGrave = (policy: DriftFinding["policy"]): boolean => policy !== "evolve"
  * Holds a record against what was agreed and maps it; null when the collection's drift policy leaves it out. Throws `UPSTREAM_CONTRACT` for a record
  * that is refused or has no key, and `UPSTREAM_FROZEN` for one that ends the reading, naming the places.
  */
-export function readRecord(entry: CatalogEntry, record: Json, watch?: DriftWatch): Decoded | null {
+export const readRecord = (entry: CatalogEntry, record: Json, watch?: DriftWatch): Decoded | null => {
+  const taken = takenRecord(entry, record, watch);
+  return taken === null ? null : mapped(entry, taken, record, watch);
+};
+
+/** As `readRecord`, for the index of who is who. */
+export function readForIndex(entry: CatalogEntry, record: Json, watch?: DriftWatch): Indexed | null {
+  const taken = takenRecord(entry, record, watch);
+  if (taken === null) return null;
+  return { ...mapped(entry, taken, record, watch), clues: mappingOf(entry).clues(taken) };
+}
+
+/** What of a record is mapped; null when it is left out. */
+function takenRecord(entry: CatalogEntry, record: Json, watch: DriftWatch | undefined): Json | null {
   const { collection } = entry;
   const examined = examinerOf(collection)(record, { known: watch?.known(entry) ?? null });
   if (examined !== null) watch?.note(entry, examined.findings, shownKey(entry, record));
@@ -48,7 +66,11 @@ export function readRecord(entry: CatalogEntry, record: Json, watch?: DriftWatch
     if (examined.policy === "discard_row") return null;
     throw contractError(entry, breaksIn(examined), examined.policy === "freeze");
   }
-  const decoded = mappingOf(entry).read(examined?.record ?? record);
+  return examined?.record ?? record;
+}
+
+function mapped(entry: CatalogEntry, taken: Json, record: Json, watch: DriftWatch | undefined): Decoded {
+  const decoded = mappingOf(entry).read(taken);
   if (decoded.issues.length === 0) return decoded;
   if (decoded.issues.some(issue => issue.field === "key")) throw contractError(entry, ["the record has no key"]);
   if (watch && decoded.issues.some(({ code }) => code === "UNKNOWN_ENUM_VALUE")) noteWords(entry, record, watch);

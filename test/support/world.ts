@@ -60,10 +60,11 @@ export async function startWorld(options: WorldOptions = {}) {
   });
   if (options.isFilled !== false) await product.refresher.start();
   const readiness = async () => ({ isReady: true });
-  const { gateway, engine } = product;
+  const { gateway, engine, meter } = product;
   const server = createServer({
     gateway,
     engine,
+    meter,
     logger: recorder(lines),
     allowedHosts: config.allowedHosts,
     deadlineMs: config.deadlineMs,

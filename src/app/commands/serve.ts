@@ -38,6 +38,7 @@ export async function serveGraph(config: Config, environment: Environment, onOpe
   const server = createServer({
     gateway: product.gateway,
     engine: product.engine,
+    meter: product.meter,
     logger,
     deadlineMs,
     hasExplorer,
