@@ -9,11 +9,14 @@ import { type BuildInput, chooseInputs, type PassedOver, reportInput, reportPass
 import { customersSql, ownedSql, ownersFound } from "./join.ts";
 import { load, type TableReport } from "./load.ts";
 import { type Normalized, normalize, prepare } from "./normalize.ts";
+import { refuseTooMuch } from "./quarantine.ts";
 import { type OnProgress, stopIfAborted } from "./progress.ts";
 import { issuesPlan, planOf, quarantinePlan, tableNames } from "./tables.ts";
 import { versionOf } from "./version.ts";
 import type { Workbench } from "../mapping/bench.ts";
 import { openWorkbench } from "./workbench.ts";
+import { knownShape } from "../upstream/drift/learned-fields.ts";
+import type { Shape } from "../upstream/drift/shape.ts";
 
 export interface BuildOptions {
   readonly catalog: Catalog;
@@ -44,7 +47,8 @@ interface Work {
 /**
  * Builds the tables from the newest usable responses of every collection; asks no source. The same inputs give the same version, and a version
  * that is there is not built again. Throws `REQUEST_INVALID` when there is nothing to build from, `UPSTREAM_CONTRACT` for values that
- * no column can hold exactly, and `STORE_UNAVAILABLE`; then no dataset has changed.
+ * no column can hold exactly, `UPSTREAM_FROZEN` and `BUILD_QUARANTINE` for records that differ from what was agreed, and `STORE_UNAVAILABLE`; then no
+ * dataset has changed.
  */
 export async function build(options: BuildOptions): Promise<BuildResult> {
   const { catalog, home, signal } = options;
@@ -62,10 +66,11 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
 
 async function makeDataset(parts: Omit<Work, "bench">, inputs: readonly BuildInput[], version: string): Promise<DatasetManifest> {
   const spill = `${parts.folder}/spill`;
-  const bench = await openWorkbench(parts.catalog, spill);
+  const bench = await openWorkbench(parts.catalog, spill, knownFields(inputs));
   try {
     const work = { ...parts, bench };
     const normalized = await normalizeAll(work, inputs);
+    await refuseTooMuch(bench, normalized, { folder: parts.folder, version });
     const tables = await makeTables(work, normalized);
     const collections: CollectionReport[] = [];
     for (const each of normalized) collections.push(await reportCollection(bench, each));
@@ -82,6 +87,17 @@ async function makeDataset(parts: Omit<Work, "bench">, inputs: readonly BuildInp
     bench.close();
     await rm(spill, { recursive: true, force: true });
   }
+}
+
+/** The fields that were known before each pull. */
+function knownFields(inputs: readonly BuildInput[]): (collection: string) => Shape | null {
+  const shapes = new Map(
+    inputs.map(({ entry, pull }) => {
+      const before = pull?.manifest.fields?.before ?? null;
+      return [entry.id, before && knownShape(entry.collection, before)];
+    }),
+  );
+  return collection => shapes.get(collection) ?? null;
 }
 
 async function normalizeAll({ bench, onProgress, signal }: Work, inputs: readonly BuildInput[]): Promise<Normalized[]> {
@@ -126,5 +142,6 @@ async function reportCollection(bench: Workbench, normalized: Normalized): Promi
   const matches = await (entity === "Customer"
     ? matchesOf(bench, normalized)
     : ownersFound(bench, tableNames[entity], normalized));
-  return { source: entry.source.name, collection: entry.name, ...normalized.counts, ...matches };
+  const { counts, drift } = normalized;
+  return { source: entry.source.name, collection: entry.name, ...counts, ...matches, drift };
 }

@@ -5,11 +5,14 @@ import type { InputReport } from "./inputs.ts";
 import type { TableReport } from "./load.ts";
 import type { NormalizedCounts } from "./normalize.ts";
 import type { MatchCounts } from "./identify.ts";
+import type { DriftReport } from "./quarantine.ts";
 
 /** How the records of one collection fared in a build. `matched` says of customers: found in another source too; of others: its customer is known. */
 export interface CollectionReport extends NormalizedCounts, MatchCounts {
   readonly source: string;
   readonly collection: string;
+  /** How its records differ from what was agreed. */
+  readonly drift: readonly DriftReport[];
 }
 
 /** A dataset as its own manifest describes it. Nothing in it depends on when or where it was built. */

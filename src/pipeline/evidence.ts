@@ -1,7 +1,9 @@
 import { type Json, keyText, valueAt } from "../core/json.ts";
 import type { CatalogEntry } from "../source/catalog.ts";
 import type { BrokenRecord } from "../store/raw-store.ts";
-import { contractBreaks, mappingOf } from "../upstream/decode.ts";
+import { breaksIn, contractError, keepsOut, mappingOf } from "../upstream/decode.ts";
+import { examinerOf } from "../upstream/drift/examine.ts";
+import { LearnedFields } from "../upstream/drift/learned-fields.ts";
 import type { Page } from "../upstream/listing/walk.ts";
 import { Evidence } from "../upstream/listing/evidence.ts";
 
@@ -14,13 +16,23 @@ export class PullEvidence {
   /** The first of the broken records. */
   readonly broken: BrokenRecord[] = [];
   readonly #entry: CatalogEntry;
+  readonly #before: readonly string[] | null;
+  readonly #fields: LearnedFields;
 
-  constructor(entry: CatalogEntry) {
+  /** @param before the fields that the last complete pull left as known; null when there was none */
+  constructor(entry: CatalogEntry, before: readonly string[] | null = null) {
     this.#entry = entry;
+    this.#before = before;
+    this.#fields = new LearnedFields(entry.collection, before);
     this.evidence = new Evidence(entry.collection.list);
   }
 
-  /** Counts a page that is kept as the given line. */
+  /** The fields that were known, and that are known now. */
+  get fields(): { readonly before: readonly string[] | null; readonly after: readonly string[] } {
+    return { before: this.#before, after: this.#fields.after() };
+  }
+
+  /** Counts a page that is kept as the given line. Throws `UPSTREAM_FROZEN` for a record that ends the reading. */
   add(page: Page, line: number): void {
     this.evidence.add(
       page,
@@ -29,11 +41,14 @@ export class PullEvidence {
   }
 
   #factsOf(record: Json, line: number, index: number): { key: string | null; isBroken: boolean } {
-    const breaks = contractBreaks(this.#entry, record);
-    const isBroken = breaks.length > 0;
-    const key = isBroken ? plainKeyOf(this.#entry, record) : this.#keyOf(record);
-    if (isBroken && this.broken.length < MAX_BROKEN_NAMED) this.broken.push({ line, index, key, breaks });
-    return { key, isBroken };
+    const examined = examinerOf(this.#entry.collection)(record, { known: this.#fields.known });
+    this.#fields.add(record);
+    if (examined === null || !keepsOut(examined.policy)) return { key: this.#keyOf(examined?.record ?? record), isBroken: false };
+    const breaks = breaksIn(examined);
+    if (examined.policy === "freeze") throw contractError(this.#entry, breaks, true);
+    const key = plainKeyOf(this.#entry, record);
+    if (this.broken.length < MAX_BROKEN_NAMED) this.broken.push({ line, index, key, breaks });
+    return { key, isBroken: true };
   }
 
   #keyOf(record: Json): string | null {

@@ -3,6 +3,8 @@ import { compileQuery } from "../mapping/compile-sql.ts";
 import { named, quoted } from "../mapping/sql-text.ts";
 import type { StoredPull } from "../store/raw-store.ts";
 import type { BuildInput } from "./inputs.ts";
+import { type DriftReport, driftIn, quarantineSql, refuseFrozen } from "./quarantine.ts";
+import { quarantinePlan } from "./tables.ts";
 import type { Workbench } from "../mapping/bench.ts";
 
 /** How the records of one collection fared. */
@@ -22,6 +24,8 @@ export interface Normalized {
   /** Key spaces of its explicit keys, and the columns that hold them. */
   readonly clues: readonly { readonly space: string; readonly value: string }[];
   readonly counts: NormalizedCounts;
+  /** How its records differ from what was agreed. */
+  readonly drift: readonly DriftReport[];
 }
 
 /** Where a record came from, beside its fields. */
@@ -32,40 +36,49 @@ const leastObjectBytes = 16 * 1024 * 1024;
 /** Creates the tables that normalizing fills. */
 export async function prepare(bench: Workbench): Promise<void> {
   const texts = (names: readonly string[]) => names.map(name => `${name} VARCHAR`).join(", ");
-  await bench.run(`CREATE TABLE quarantine (${texts(["source", "collection", "key", "reason", "detail", "raw"])})`);
+  await bench.run(`CREATE TABLE quarantine (${texts(quarantinePlan.columns.map(column => column.name))})`);
   await bench.run(`CREATE TABLE issues (${texts(["source", "collection", "key", "field", "code", "raw"])})`);
 }
 
-/** Turns the kept responses of one collection into canonical records, by the declaration alone. What cannot be used goes to quarantine. */
+/**
+ * Turns the kept responses of one collection into canonical records, by the declaration alone. What cannot be used goes to quarantine. Throws
+ * `UPSTREAM_FROZEN`.
+ */
 export async function normalize(bench: Workbench, input: BuildInput, table: string): Promise<Normalized> {
   const { entry } = input;
   const [records, mapped] = [`${table}_record`, `${table}_mapped`];
   const { query, clues } = compileQuery(entry.collection, {
-    from: `(SELECT * EXCLUDE (record), record::JSON AS record FROM ${records} WHERE breaks IS NULL)`,
+    from: `(SELECT * EXCLUDE (record), record::JSON AS record FROM ${records} WHERE policy IS NULL)`,
     keep: origin,
   });
   await bench.run(`CREATE TABLE ${records} AS ${recordsSql(input)}`);
+  await refuseFrozen(bench, input, records);
   await bench.run(`CREATE TABLE ${mapped} AS ${query}`);
   await bench.run(`CREATE TABLE ${table} AS ${latestSql(mapped)}`);
-  await bench.run(`INSERT INTO quarantine ${quarantineSql(input, records, mapped)}`);
+  await bench.run(`INSERT INTO quarantine ${quarantineSql(input, records, `SELECT * FROM ${mapped} WHERE NOT (${hasKey})`)}`);
   await bench.run(`INSERT INTO issues ${issuesSql(input, table)}`);
   const counts = await countsOf(bench, input, { records, mapped, table });
+  const drift = await driftIn(bench, records);
   await bench.run(`DROP TABLE ${records}`);
   await bench.run(`DROP TABLE ${mapped}`);
-  return { input, table, clues, counts };
+  return { input, table, clues, counts, drift };
 }
 
-/** Every record of the kept responses: where it stands, its exact text, and what it breaks of its contract today. */
-export const recordsSql = ({ entry, pull }: BuildInput): string => `
-  SELECT line, "index", sha256 || '#' || "index" AS raw, received_at, record,
-    contract_breaks(record, ${quoted(entry.id)}) AS breaks
+/**
+ * Every record of the kept responses: where it stands, its exact text as it is to be mapped, how it differs from what was agreed (`drift`, NULL for a
+ * sound one), and the policy that keeps it from being mapped, if one does.
+ */
+const recordsSql = ({ entry, pull }: BuildInput): string => `
+  SELECT line, "index", raw, received_at, coalesce(json_extract_string(drift, '$.record'), record) AS record, drift,
+    json_extract_string(drift, '$.policy') AS policy
   FROM (
+    SELECT line, "index", sha256 || '#' || "index" AS raw, received_at, record, drift_of(record, ${quoted(entry.id)}) AS drift FROM (
     SELECT line, sha256, received_at, unnest(range(len(records))) AS "index", unnest(records) AS record
     FROM (
       SELECT line, sha256, "receivedAt" AS received_at, records_of(body, ${quoted(entry.collection.list.items)}) AS records
       FROM ${pull === null ? noEnvelopes : envelopesOf(pull)}
     )
-  )`;
+  ))`;
 
 const columns = `{line: 'BIGINT', sha256: 'VARCHAR', "receivedAt": 'VARCHAR', body: 'VARCHAR'}`;
 const noEnvelopes = `(SELECT 0::BIGINT AS line, '' AS sha256, '' AS "receivedAt", '' AS body WHERE false)`;
@@ -80,14 +93,6 @@ const hasKey = `"key" IS NOT NULL AND "key issue" IS NULL`;
 const latestSql = (mapped: string): string => `
   SELECT * FROM ${mapped} WHERE ${hasKey}
   QUALIFY row_number() OVER (PARTITION BY "key" ORDER BY line DESC, "index" DESC) = 1`;
-
-const quarantineSql = ({ entry }: BuildInput, records: string, mapped: string): string => {
-  const place = `${quoted(entry.source.name)} AS source, ${quoted(entry.name)} AS collection`;
-  return `
-  SELECT ${place}, NULL AS key, 'CONTRACT' AS reason, breaks AS detail, raw FROM ${records} WHERE breaks IS NOT NULL
-  UNION ALL
-  SELECT ${place}, "key", 'NO_KEY' AS reason, "key issue" AS detail, raw FROM ${mapped} WHERE NOT (${hasKey})`;
-};
 
 const issuesSql = ({ entry }: BuildInput, table: string): string =>
   fieldsOf(entry.collection.canonical)

@@ -4,7 +4,7 @@ import { type Clock, systemClock } from "../core/ports.ts";
 import type { Completeness, Verdict } from "../core/verdict.ts";
 import type { Catalog, CatalogEntry } from "../source/catalog.ts";
 import type { DayWindow } from "../source/collection.ts";
-import { type RawPull, RawStore } from "../store/raw-store.ts";
+import { type PullManifest, type RawPull, RawStore } from "../store/raw-store.ts";
 import type { CallContext } from "../upstream/context.ts";
 import { readListing } from "../upstream/listing/read-listing.ts";
 import type { Upstream } from "../upstream/upstream.ts";
@@ -105,13 +105,23 @@ async function pullCollection(run: Run, entry: CatalogEntry): Promise<Collection
   const window = lastDays(entry.collection.list.days ?? 30, startedAtMs);
   const raw = await run.store.begin(entry.source.name, entry.name, startedAtMs);
   try {
-    const gathered = new PullEvidence(entry);
+    const gathered = new PullEvidence(entry, (await manifestBefore(run, entry))?.fields?.after ?? null);
     const { verdict, reasons, evidence } = await keepListing(run, entry, { window, raw, gathered, startedAtMs });
     const [reason = null] = reasons.map(({ code, message }) => ({ code, message }));
     const { pages, records, duplicateKeys, missingKeys, brokenRecords, advertisedTotal } = evidence;
     const counts = { pages, records, duplicateKeys, missingKeys, brokenRecords, advertisedTotal };
     const times = { startedAt: instant(startedAtMs), finishedAt: instant(run.clock.nowMs()) };
-    await raw.finish({ verdict, reason, reasons, evidence, ...times, window, ...counts, broken: gathered.broken });
+    await raw.finish({
+      verdict,
+      reason,
+      reasons,
+      evidence,
+      ...times,
+      window,
+      ...counts,
+      broken: gathered.broken,
+      fields: gathered.fields,
+    });
     return {
       source: entry.source.name,
       collection: entry.name,
@@ -155,17 +165,17 @@ async function keepListing(run: Run, entry: CatalogEntry, { window, raw, gathere
       const { pages, records } = evidence.counts();
       run.onProgress?.({ stage: "pull", source: entry.source.name, collection: entry.name, pages, records });
     }
-    return evidence.verdict({ before: await recordsBefore(run, entry) });
+    return evidence.verdict({ before: (await manifestBefore(run, entry))?.records ?? null });
   } catch (thrown) {
     if (thrown instanceof StoreError) throw thrown;
     return evidence.verdict({ error: asError(thrown) });
   }
 }
 
-/** How many records the last complete pull of a collection had; null when there was none. */
-async function recordsBefore({ store }: Run, entry: CatalogEntry): Promise<number | null> {
+/** What the last complete pull of a collection says of itself. */
+async function manifestBefore({ store }: Run, entry: CatalogEntry): Promise<PullManifest | undefined> {
   const pulls = await store.pulls(entry.source.name, entry.name);
-  return pulls.find(({ manifest }) => manifest.verdict === "complete")?.manifest.records ?? null;
+  return pulls.find(({ manifest }) => manifest.verdict === "complete")?.manifest;
 }
 
 const deadlineOf = (run: Run): number => run.clock.nowMs() + (run.pageDeadlineMs ?? DEFAULT_PAGE_DEADLINE_MS);

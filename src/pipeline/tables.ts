@@ -79,9 +79,22 @@ export const issuesPlan: TablePlan = {
   order: ["source", "collection", "key", "field"],
 };
 
-/** Records that are in no table, one row for each, and why. */
+/** Records that are in no table, one row for each, and why: `kind` to `offending` are the gravest difference, `detail` names all. */
 export const quarantinePlan: TablePlan = {
   name: "quarantine",
-  columns: ["source", "collection", "key", "reason", "detail", "raw"].map(text),
+  columns: [
+    "source",
+    "collection",
+    "key",
+    "reason",
+    "policy",
+    "kind",
+    "field",
+    "expected",
+    "offending",
+    "detail",
+    "pull",
+    "raw",
+  ].map(text),
   order: ["source", "collection", "raw"],
 };

@@ -27,9 +27,21 @@ export async function versionOf(
 
 /** What of a collection's declaration a build depends on. */
 const declared = ({ id, collection }: CatalogEntry) => {
-  const { contract, list, owner, identity, survivorship, map } = collection;
+  const { contract, list, owner, identity, survivorship, map, drift, personal, maxQuarantinedShare } = collection;
   const shape = z.toJSONSchema(contract, { unrepresentable: "any", io: "input" });
-  return { id, entity: collection.canonical, shape, items: list.items, owner, identity, survivorship, map };
+  return {
+    id,
+    entity: collection.canonical,
+    shape,
+    items: list.items,
+    owner,
+    identity,
+    survivorship,
+    map,
+    drift,
+    personal,
+    maxQuarantinedShare,
+  };
 };
 
 let hash: Promise<string> | undefined;

@@ -13,18 +13,27 @@ import { openBench, type Workbench } from "../mapping/bench.ts";
 import { registerFunctions } from "../mapping/functions.ts";
 import { recordText } from "../mapping/record-text.ts";
 import type { Catalog } from "../source/catalog.ts";
-import { contractBreaks } from "../upstream/decode.ts";
+import { breaksIn, keepsOut, shownKey } from "../upstream/decode.ts";
+import { examinerOf } from "../upstream/drift/examine.ts";
+import type { Shape } from "../upstream/drift/shape.ts";
 import { itemsAt } from "../upstream/records.ts";
 
 /**
  * Opens a workbench for building. Beyond the mapping's own functions its SQL has `records_of(body, items)`, the records of a response as exact
- * JSON texts, and `contract_breaks(record, collection)`, the places where a record breaks its collection's contract, or NULL.
+ * JSON texts, and `drift_of(record, collection)`, how a record differs from what was agreed, or NULL: a JSON text of all `findings`, the `worst` of
+ * them, the record's `key`, the `policy` that keeps it from being mapped with the `breaks` that it is for, and the `record` to be mapped where it is
+ * another than the one that came.
+ * @param known the fields that the records of a collection may have; null where nobody knows
  */
-export async function openWorkbench(catalog: Catalog, spillFolder: string | null): Promise<Workbench> {
+export async function openWorkbench(
+  catalog: Catalog,
+  spillFolder: string | null,
+  known: (collection: string) => Shape | null = () => null,
+): Promise<Workbench> {
   const bench = await openBench(spillFolder);
   await registerFunctions(bench.connection);
   bench.connection.registerScalarFunction(recordsOf);
-  bench.connection.registerScalarFunction(breaksFunction(catalog));
+  bench.connection.registerScalarFunction(driftFunction(catalog, known));
   return bench;
 }
 
@@ -61,8 +70,18 @@ const recordsOf = textFunction("records_of", LIST(VARCHAR), (body, items) =>
   listValue(itemsAt(parseJson(body), items, "a kept response").map(recordText)),
 );
 
-const breaksFunction = (catalog: Catalog): DuckDBScalarFunction =>
-  textFunction("contract_breaks", VARCHAR, (record, collection) => {
-    const breaks = contractBreaks(catalog.get(collection), parseJson(record));
-    return breaks.length === 0 ? null : breaks.join("; ");
+const driftFunction = (catalog: Catalog, known: (collection: string) => Shape | null): DuckDBScalarFunction =>
+  textFunction("drift_of", VARCHAR, (text, collection) => {
+    const entry = catalog.get(collection);
+    const record = parseJson(text);
+    const examined = examinerOf(entry.collection)(record, { known: known(collection), withWords: true });
+    if (examined === null) return null;
+    const { policy, findings } = examined;
+    return JSON.stringify({
+      findings,
+      worst: findings.find(finding => finding.policy === policy),
+      key: shownKey(entry, record),
+      ...(keepsOut(policy) && { policy, breaks: breaksIn(examined).join("; ") }),
+      ...(examined.record !== record && { record: recordText(examined.record) }),
+    });
   });

@@ -62,6 +62,8 @@ export interface PullFacts {
   readonly brokenRecords: number;
   /** The first of them. */
   readonly broken: readonly BrokenRecord[];
+  /** Paths of the collection's fields: known before (null: nothing was), and known now; absent in manifests that were written before they were kept. */
+  readonly fields?: { readonly before: readonly string[] | null; readonly after: readonly string[] };
 }
 
 /** The manifest of a pull, as it stands beside its responses. */

@@ -37,9 +37,10 @@ export const contractBreaks = ({ collection }: CatalogEntry, record: unknown): r
 
 /** What keeps a record from being taken, place by place. */
 export const breaksIn = ({ findings }: Examined): readonly string[] =>
-  findings.flatMap(({ field, kind, policy }) => (isGrave(policy) ? [`${field}: ${kind}`] : []));
+  findings.flatMap(({ field, kind, policy }) => (keepsOut(policy) ? [`${field}: ${kind}`] : []));
 
-const isGrave = (policy: DriftFinding["policy"]): boolean => policy !== "evolve" && policy !== "discard_value";
+/** Whether a policy keeps a record from being mapped. */
+export const keepsOut = (policy: DriftFinding["policy"]): boolean => policy !== "evolve" && policy !== "discard_value";
 
 /**
  * Holds a record against what was agreed and maps it; null when the collection's drift policy leaves it out. Throws `UPSTREAM_CONTRACT` for a record
@@ -62,7 +63,7 @@ function takenRecord(entry: CatalogEntry, record: Json, watch: DriftWatch | unde
   const { collection } = entry;
   const examined = examinerOf(collection)(record, { known: watch?.known(entry) ?? null });
   if (examined !== null) watch?.note(entry, examined.findings, shownKey(entry, record));
-  if (examined !== null && isGrave(examined.policy)) {
+  if (examined !== null && keepsOut(examined.policy)) {
     if (examined.policy === "discard_row") return null;
     throw contractError(entry, breaksIn(examined), examined.policy === "freeze");
   }
@@ -102,7 +103,8 @@ export function shownKey({ collection }: CatalogEntry, record: Json): string | n
   return key === null || key.length <= MAX_SHOWN_KEY ? key : `${key.slice(0, MAX_SHOWN_KEY)}…`;
 }
 
-function contractError(entry: CatalogEntry, breaks: readonly string[], isFrozen = false): ContractError {
+/** Why a record, or with it the whole reading, is refused: the places without the values found there. */
+export function contractError(entry: CatalogEntry, breaks: readonly string[], isFrozen = false): ContractError {
   const shown = breaks.slice(0, 5).join("; ");
   const what = isFrozen ? `${entry.name} is frozen, and a record differs` : `a record of ${entry.name} breaks its contract`;
   return new ContractError(isFrozen ? "UPSTREAM_FROZEN" : "UPSTREAM_CONTRACT", `${entry.source.title}: ${what} at ${shown}`, {

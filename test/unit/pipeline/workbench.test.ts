@@ -76,10 +76,10 @@ describe("records_of", () => {
   });
 });
 
-describe("contract_breaks", () => {
+describe("drift_of", () => {
   it("names the places that break a collection's contract, and nothing else", async () => {
     const [row] = await bench.rows(
-      `SELECT contract_breaks('{"id": 5}', 'shop.accounts') AS bad, contract_breaks('{"id": "5"}', 'shop.accounts') AS good`,
+      `SELECT drift_of('{"id": 5}', 'shop.accounts')->>'breaks' AS bad, drift_of('{"id": "5"}', 'shop.accounts') AS good`,
     );
     expect(row).toEqual({ bad: expect.stringMatching(/^id: /), good: null });
   });
