@@ -105,9 +105,11 @@ describe("declared limits", () => {
     await expect(budget.acquire(things, context("live"))).resolves.toBeDefined();
   });
 
-  it("bulk work leaves a share of a window to live reads while there are any, and takes it all when there are none", async () => {
-    const quiet = budgetOf([window({ requests: 20, windowMs: 60_000 })]);
+  it("bulk work leaves a share of a window to live reads while there are any, and nearly all when there are none", async () => {
+    const quiet = budgetOf([window({ requests: 20, windowMs: 1_000 })]);
     expect(await grantedWithin(quiet, 200, 40, "bulk")).toBe(20);
+    const long = budgetOf([window({ requests: 100, windowMs: 60_000 })]);
+    expect(await grantedWithin(long, 600, 150, "bulk")).toBe(97);
     const busy = budgetOf([window({ requests: 20, windowMs: 60_000 })]);
     await busy.acquire(things, context("live"));
     expect(await grantedWithin(busy, 200, 40, "bulk")).toBe(18);
