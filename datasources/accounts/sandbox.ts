@@ -33,7 +33,8 @@ function openBook(population: Population) {
   const traces = population.traces("accounts");
   const at = (position: number) => {
     const { person } = traces.at(position);
-    const { name, email, phone, company, country, spelling } = written(population, person);
+    const rendering = population.rendering(person, "accounts");
+    const { fullName: name, email, phone, company, country } = rendering;
     const { accountNumber, lifecycle } = population.person(person);
     return {
       id: Number(accountNumber),
@@ -42,7 +43,7 @@ function openBook(population: Population) {
       phone,
       company,
       country,
-      status: spelling(...words[lifecycle]),
+      status: rendering.spelling(...words[lifecycle]),
       created_at: new Date(traces.createdAt(position)).toISOString(),
     };
   };
@@ -55,11 +56,6 @@ function openBook(population: Population) {
     personAt: (position: number) => traces.at(position).person,
     positionOf: (id: string) => positions.get(id),
   };
-}
-
-function written(population: Population, person: number) {
-  const { fullName, ...rendering } = population.rendering(person, "accounts");
-  return { name: fullName, ...rendering };
 }
 
 type Book = ReturnType<typeof openBook>;
