@@ -23,9 +23,11 @@ const newNode = (): Node => ({ isOpen: false, below: new Map() });
 const ELEMENT = "[*]";
 
 /** A name as a path writes it, so that its own dots and brackets are told apart from the path's; and back. */
-const escaped = (name: string): string => (/[~.[]/.test(name) ? name.replace(/[~.[]/g, sign => `~${"~.[".indexOf(sign)}`) : name);
-const unescaped = (step: string): string => step.replace(/~([012])/g, (_all, sign: string) => "~.["[Number(sign)] ?? "");
-const stepsOf = (path: string): readonly string[] => path.replaceAll(ELEMENT, `.${ELEMENT}`).split(".").map(unescaped);
+const escaped = (name: string): string =>
+  name === "" ? "~3" : /[~.[]/.test(name) ? name.replace(/[~.[]/g, sign => `~${"~.[".indexOf(sign)}`) : name;
+const unescaped = (step: string): string => step.replace(/~([0-3])/g, (_all, sign: string) => "~.["[Number(sign)] ?? "");
+const stepsOf = (path: string): readonly string[] =>
+  path.replaceAll(ELEMENT, `.${ELEMENT}`).split(".").filter(Boolean).map(unescaped);
 
 /** The fields that the records of a collection are known to have, whatever their values. */
 export class Shape {
