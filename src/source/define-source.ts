@@ -115,6 +115,8 @@ function checkCollection(spec: SourceSpec, name: string, collection: Collection)
   if (unknown.length > 0) refuse(place, `${collection.canonical} has no fields ${unknown.join(", ")}`);
   const problem = listingProblem(collection.list);
   if (problem !== undefined) refuse(place, problem);
+  const { maxQuarantinedShare: share = 0 } = collection;
+  if (!(share >= 0 && share <= 1)) refuse(place, `maxQuarantinedShare is a share from 0 to 1, not ${share}`);
   if (collection.canonical === "Customer") checkCustomer(place, collection);
   else if ("customer" in canonical[collection.canonical]) checkOwned(spec, place, collection);
 }
