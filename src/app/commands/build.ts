@@ -14,8 +14,10 @@ export async function buildCommand(options: { json?: boolean }): Promise<void> {
 
 function printResult({ version, path, isNew, isComplete, tables, collections }: BuildResult): void {
   for (const { name, rows } of tables) console.log(`${name}: ${rows} rows`);
-  for (const { source, collection, records, matched, unmatched } of collections) {
-    console.log(`${source}.${collection}: ${records} records, ${matched} matched, ${unmatched} unmatched`);
+  for (const { source, collection, records, matched, unmatched, quarantined, drift } of collections) {
+    const left = quarantined > 0 ? `, ${quarantined} in quarantine` : "";
+    console.log(`${source}.${collection}: ${records} records, ${matched} matched, ${unmatched} unmatched${left}`);
+    for (const { kind, field, policy, count } of drift) console.log(`  ${kind} at ${field}: ${count} records (${policy})`);
   }
   if (!isComplete) console.log("Some collection was not pulled to its end: the tables hold what came.");
   console.log(`Dataset ${version} ${isNew ? "is built" : "was there already"}: ${path}`);
