@@ -1,6 +1,6 @@
 import type { Redis } from "ioredis";
 import type { FillParts } from "../intake/fill.ts";
-import { systemClock, type Logger, type Clock } from "../core/ports.ts";
+import { systemClock, type Logger, type Clock, type Meter } from "../core/ports.ts";
 import { createEngine, type Engine } from "../gateway/engine.ts";
 import { Gateway } from "../gateway/gateway.ts";
 import { loadSchema } from "../gateway/schema.ts";
@@ -53,12 +53,12 @@ export async function createProduct(options: ProductOptions): Promise<Product> {
   const { config, catalog, logger } = options;
   const clock = options.clock ?? systemClock;
   const redis = options.redis ?? openRedis(config.redisUrl, logger);
-  const upstreams = createUpstreams({ ...options, ...(redis && { redis }) });
+  const meter = new PrometheusMeter();
+  const upstreams = createUpstreams({ ...options, ...(redis && { redis }), meter });
   const upstreamOf = (source: string) => upstreams.get(source)!;
   const database = await openDatabase(options.storeFolder === undefined ? `${config.home}/${config.store}` : options.storeFolder);
   const mirror = new Mirror(database);
   const index = new CustomerIndex(database);
-  const meter = new PrometheusMeter();
   const shapes = new FieldShapes(database);
   const drift = { log: await driftLog(catalog, shapes, { clock, logger, meter }), shapes };
   const gateway = new Gateway({ catalog, upstreamOf, mirror, index, clock, drift: drift.log });
@@ -102,10 +102,21 @@ async function driftLog(
   return log;
 }
 
-type UpstreamsOptions = Omit<ProductOptions, "storeFolder" | "config"> & { readonly config: Pick<Config, "home"> };
+type UpstreamsOptions = Omit<ProductOptions, "storeFolder" | "config"> & {
+  readonly config: Pick<Config, "home">;
+  readonly meter?: Meter;
+};
 
 /** One upstream for each source, by name. */
-export function createUpstreams({ config, catalog, environment, logger, clock, redis }: UpstreamsOptions): Map<string, Upstream> {
+export function createUpstreams({
+  config,
+  catalog,
+  environment,
+  logger,
+  clock,
+  redis,
+  meter,
+}: UpstreamsOptions): Map<string, Upstream> {
   const tokens = redis ? new RedisTokenStore(redis) : new FileTokenStore(config.home);
   const secrets = new ConfiguredSecrets(environment, logger);
   const proxy = proxyOf(environment);
@@ -119,6 +130,7 @@ export function createUpstreams({ config, catalog, environment, logger, clock, r
         clock: clock ?? systemClock,
         random: Math.random,
         logger,
+        ...(meter && { meter }),
       };
       return [source.name, new Upstream(source, options)];
     }),

@@ -1,6 +1,6 @@
 import { asError, type TributaryError, UpstreamError } from "../core/errors.ts";
 import type { Json } from "../core/json.ts";
-import type { Random } from "../core/ports.ts";
+import type { Meter, Random } from "../core/ports.ts";
 import type { Source } from "../source/define-source.ts";
 import { get, isRepeatable, type UpstreamRequest } from "../source/request.ts";
 import { type BackoffPolicy, ceilingMs, defaultBackoff, delayMs } from "./backoff.ts";
@@ -40,6 +40,8 @@ export interface SourceStatus extends VitalSigns {
 }
 
 export interface UpstreamOptions extends ExchangeOptions {
+  /** Where attempts are counted and timed. */
+  readonly meter?: Meter;
   readonly random: Random;
   readonly backoff?: BackoffPolicy;
 }
@@ -196,17 +198,22 @@ export class Upstream {
     facts.waitedMs = clock.nowMs() - queuedAtMs;
     let actualCost: number | undefined;
     let ticket: BreakerTicket | undefined;
+    let sentAtMs: number | undefined;
     try {
       if (breaker.probe) await unlessAborted(breaker.probe, context.signal);
       ticket = breaker.tryEnter(clock.nowMs());
       if (!ticket) throw this.#breakerError(request);
       context.onAttempt?.(facts.attempt);
+      sentAtMs = clock.nowMs();
       const done = await work(cost => (actualCost = cost));
+      this.#measure(request, sentAtMs, "2xx");
       breaker.record(ticket, false, clock.nowMs());
       this.#vitals.succeeded(clock.nowMs());
       return done;
     } catch (thrown) {
-      if (ticket) this.#recordFailure(ticket, asFailure(thrown, context.signal), request, context, facts.attempt);
+      const failure = asFailure(thrown, context.signal);
+      if (sentAtMs !== undefined) this.#measure(request, sentAtMs, failure.code);
+      if (ticket) this.#recordFailure(ticket, failure, request, context, facts.attempt);
       throw thrown;
     } finally {
       permit?.settle(actualCost);
@@ -230,6 +237,13 @@ export class Upstream {
     if (permit === undefined || this.#retryBudget.takeRetry(this.#options.clock.nowMs())) return permit;
     permit.cancel();
     return undefined;
+  }
+
+  #measure({ operation }: UpstreamRequest, sentAtMs: number, outcome: string): void {
+    const { clock, meter } = this.#options;
+    const source = this.source.name;
+    meter?.count("tributary_upstream_attempts_total", { source, operation, outcome });
+    meter?.observe("tributary_upstream_attempt_seconds", { source, operation }, (clock.nowMs() - sentAtMs) / 1000);
   }
 
   #breakerError(request: UpstreamRequest): UpstreamError {
