@@ -2,7 +2,8 @@ import { rm } from "node:fs/promises";
 import { type EntityName, entityNames } from "../core/canonical.ts";
 import type { Catalog } from "../source/catalog.ts";
 import { type IdentityDecision, IdentityDecisions } from "../store/identity-decisions.ts";
-import { verifySegment } from "../store/raw-store.ts";
+import type { RawKey } from "../store/raw/raw-key.ts";
+import { readyToRead } from "../store/raw/segment-reader.ts";
 import { type CollectionReport, type DatasetManifest, DatasetStore } from "./dataset.ts";
 import { identify, matchesOf } from "./identify.ts";
 import { type BuildInput, chooseInputs, type PassedOver, reportInput, reportPassedOver } from "./inputs.ts";
@@ -24,6 +25,8 @@ export interface BuildOptions {
   readonly home: string;
   readonly signal?: AbortSignal;
   readonly onProgress?: OnProgress;
+  /** The key of responses that are kept encrypted. */
+  readonly rawKey?: RawKey;
 }
 
 export interface BuildResult extends DatasetManifest {
@@ -39,6 +42,7 @@ interface Work {
   readonly bench: Workbench;
   readonly catalog: Catalog;
   readonly folder: string;
+  readonly rawKey: RawKey | undefined;
   readonly onProgress: OnProgress;
   readonly signal: AbortSignal | undefined;
   readonly decisions: readonly IdentityDecision[];
@@ -51,14 +55,14 @@ interface Work {
  * dataset has changed.
  */
 export async function build(options: BuildOptions): Promise<BuildResult> {
-  const { catalog, home, signal } = options;
+  const { catalog, home, signal, rawKey } = options;
   const onProgress = options.onProgress ?? (() => undefined);
   const inputs = await chooseInputs(catalog, home);
   const decisions = await new IdentityDecisions(home).list();
   const version = await versionOf(catalog, inputs, decisions);
   const store = new DatasetStore(home);
   const known = await store.find(version);
-  const make = (folder: string) => makeDataset({ catalog, folder, onProgress, signal, decisions }, inputs, version);
+  const make = (folder: string) => makeDataset({ catalog, folder, rawKey, onProgress, signal, decisions }, inputs, version);
   const manifest = known ?? (await store.publish(version, make));
   await store.select(version);
   return { ...manifest, path: store.pathOf(version), isNew: known === undefined, passedOver: inputs.flatMap(reportPassedOver) };
@@ -100,18 +104,36 @@ function knownFields(inputs: readonly BuildInput[]): (collection: string) => Sha
   return collection => shapes.get(collection) ?? null;
 }
 
-async function normalizeAll({ bench, onProgress, signal }: Work, inputs: readonly BuildInput[]): Promise<Normalized[]> {
+async function normalizeAll(
+  { bench, folder, rawKey, onProgress, signal }: Work,
+  inputs: readonly BuildInput[],
+): Promise<Normalized[]> {
   await prepare(bench);
   const normalized: Normalized[] = [];
   for (const [index, input] of inputs.entries()) {
     stopIfAborted(signal, "the build");
-    if (input.pull) await verifySegment(input.pull);
-    const each = await normalize(bench, input, `collection_${index}`);
+    const each = await normalizeOne(bench, input, { table: `collection_${index}`, key: rawKey, folder: `${folder}/plain` });
     normalized.push(each);
     const { source, name } = input.entry;
     onProgress({ stage: "normalize", source: source.name, collection: name, records: each.counts.records });
   }
   return normalized;
+}
+
+/** What is kept encrypted lies in the dataset's unfinished folder as plain files meanwhile. */
+async function normalizeOne(
+  bench: Workbench,
+  input: BuildInput,
+  { table, key, folder }: { readonly table: string; readonly key: RawKey | undefined; readonly folder: string },
+): Promise<Normalized> {
+  const { pull } = input;
+  const longestLineBytes = Math.max(0, ...(pull?.manifest.segments ?? []).map(segment => segment.longestLineBytes));
+  try {
+    const paths = pull === null ? [] : await readyToRead(pull, { key, folder });
+    return await normalize(bench, input, { table, responses: { paths, longestLineBytes } });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
 async function makeTables(

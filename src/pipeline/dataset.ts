@@ -1,6 +1,6 @@
 import { mkdir, readFile, rename, rm } from "node:fs/promises";
 import { asError, StoreError } from "../core/errors.ts";
-import { isSystemError, syncFolder, writeDurably } from "../store/raw-store.ts";
+import { foldersIn, isSystemError, syncFolder, writeDurably } from "../store/raw/durable.ts";
 import type { InputReport } from "./inputs.ts";
 import type { TableReport } from "./load.ts";
 import type { NormalizedCounts } from "./normalize.ts";
@@ -45,6 +45,12 @@ export class DatasetStore {
   async find(version: string): Promise<DatasetManifest | undefined> {
     const text = await textOf(`${this.pathOf(version)}/${MANIFEST}`);
     return text === undefined ? undefined : (JSON.parse(text) as DatasetManifest);
+  }
+
+  /** Every dataset that is there. */
+  async all(): Promise<readonly DatasetManifest[]> {
+    const versions = (await foldersIn(this.#root)).filter(name => !name.startsWith(".")).toSorted();
+    return (await Promise.all(versions.map(version => this.find(version)))).filter(manifest => manifest !== undefined);
   }
 
   /** The path of the dataset that was built last. Throws `STORE_UNAVAILABLE` when there is none. */

@@ -1,6 +1,6 @@
 import { type Json, keyText, valueAt } from "../core/json.ts";
 import type { CatalogEntry } from "../source/catalog.ts";
-import type { BrokenRecord } from "../store/raw-store.ts";
+import type { BrokenRecord } from "../store/raw/manifest.ts";
 import { breaksIn, contractError, keepsOut, mappingOf } from "../upstream/decode.ts";
 import { examinerOf } from "../upstream/drift/examine.ts";
 import { LearnedFields } from "../upstream/drift/learned-fields.ts";

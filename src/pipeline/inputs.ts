@@ -3,7 +3,8 @@ import { RequestError } from "../core/errors.ts";
 import type { Completeness } from "../core/verdict.ts";
 import type { Catalog, CatalogEntry } from "../source/catalog.ts";
 import type { DayWindow } from "../source/collection.ts";
-import { type PullManifest, RawStore, type StoredPull } from "../store/raw-store.ts";
+import type { PullManifest, StoredPull } from "../store/raw/manifest.ts";
+import { RawStore } from "../store/raw/raw-store.ts";
 
 /** The pull that a build takes for one collection; null when there is none with any response. */
 export interface BuildInput {

@@ -1,7 +1,6 @@
 import { fieldsOf } from "../core/canonical.ts";
 import { compileQuery } from "../mapping/compile-sql.ts";
 import { named, quoted } from "../mapping/sql-text.ts";
-import type { StoredPull } from "../store/raw-store.ts";
 import type { BuildInput } from "./inputs.ts";
 import { type DriftReport, driftIn, quarantineSql, refuseFrozen } from "./quarantine.ts";
 import { quarantinePlan } from "./tables.ts";
@@ -28,6 +27,12 @@ export interface Normalized {
   readonly drift: readonly DriftReport[];
 }
 
+/** The kept responses of a collection, as plain files. */
+export interface Responses {
+  readonly paths: readonly string[];
+  readonly longestLineBytes: number;
+}
+
 /** Where a record came from, beside its fields. */
 const origin = ["line", `"index"`, "raw", "received_at"];
 
@@ -44,14 +49,18 @@ export async function prepare(bench: Workbench): Promise<void> {
  * Turns the kept responses of one collection into canonical records, by the declaration alone. What cannot be used goes to quarantine. Throws
  * `UPSTREAM_FROZEN`.
  */
-export async function normalize(bench: Workbench, input: BuildInput, table: string): Promise<Normalized> {
+export async function normalize(
+  bench: Workbench,
+  input: BuildInput,
+  { table, responses }: { readonly table: string; readonly responses: Responses },
+): Promise<Normalized> {
   const { entry } = input;
   const [records, mapped] = [`${table}_record`, `${table}_mapped`];
   const { query, clues } = compileQuery(entry.collection, {
     from: `(SELECT * EXCLUDE (record), record::JSON AS record FROM ${records} WHERE policy IS NULL)`,
     keep: origin,
   });
-  await bench.run(`CREATE TABLE ${records} AS ${recordsSql(input)}`);
+  await bench.run(`CREATE TABLE ${records} AS ${recordsSql(input, responses)}`);
   await refuseFrozen(bench, input, records);
   await bench.run(`CREATE TABLE ${mapped} AS ${query}`);
   await bench.run(`CREATE TABLE ${table} AS ${latestSql(mapped)}`);
@@ -68,7 +77,7 @@ export async function normalize(bench: Workbench, input: BuildInput, table: stri
  * Every record of the kept responses: where it stands, its exact text as it is to be mapped, how it differs from what was agreed (`drift`, NULL for a
  * sound one), and the policy that keeps it from being mapped, if one does.
  */
-const recordsSql = ({ entry, pull }: BuildInput): string => `
+const recordsSql = ({ entry }: BuildInput, responses: Responses): string => `
   SELECT line, "index", raw, received_at, coalesce(json_extract_string(drift, '$.record'), record) AS record, drift,
     json_extract_string(drift, '$.policy') AS policy
   FROM (
@@ -76,16 +85,18 @@ const recordsSql = ({ entry, pull }: BuildInput): string => `
     SELECT line, sha256, received_at, unnest(range(len(records))) AS "index", unnest(records) AS record
     FROM (
       SELECT line, sha256, "receivedAt" AS received_at, records_of(body, ${quoted(entry.collection.list.items)}) AS records
-      FROM ${pull === null ? noEnvelopes : envelopesOf(pull)}
+      FROM ${envelopesOf(responses)}
     )
   ))`;
 
 const columns = `{line: 'BIGINT', sha256: 'VARCHAR', "receivedAt": 'VARCHAR', body: 'VARCHAR'}`;
 const noEnvelopes = `(SELECT 0::BIGINT AS line, '' AS sha256, '' AS "receivedAt", '' AS body WHERE false)`;
 
-const envelopesOf = ({ path, manifest }: StoredPull): string =>
-  `read_ndjson(${quoted(path)}, columns = ${columns}, compression = 'zstd', ` +
-  `maximum_object_size = ${Math.max(leastObjectBytes, manifest.segment.longestLineBytes + 1)})`;
+const envelopesOf = ({ paths, longestLineBytes }: Responses): string =>
+  paths.length === 0
+    ? noEnvelopes
+    : `read_ndjson([${paths.map(quoted).join(", ")}], columns = ${columns}, compression = 'zstd', ` +
+      `maximum_object_size = ${Math.max(leastObjectBytes, longestLineBytes + 1)})`;
 
 const hasKey = `"key" IS NOT NULL AND "key issue" IS NULL`;
 

@@ -7,6 +7,8 @@ export interface Progress {
   readonly collection?: string;
   readonly pages?: number;
   readonly records?: number;
+  /** The records that there will be, where the source says it. */
+  readonly total?: number;
 }
 
 export type OnProgress = (progress: Progress) => void;

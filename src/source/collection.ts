@@ -32,6 +32,8 @@ export interface Listing {
   readonly total?: string;
   /** Days back from today that the listing asks for, where it is dated; 30 unless stated. */
   readonly days?: number;
+  /** How long after it broke off a pull can be gone on with from its page cursor, in ms; 24 hours unless stated, 0: never. */
+  readonly resumableMs?: number;
 }
 
 /** A read by key: one request for each key, or one for many whose records are matched back by the key they carry. */

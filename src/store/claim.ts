@@ -6,10 +6,27 @@ import { StoreError } from "../core/errors.ts";
 /** A process that was killed a moment ago may still be listed; it is given this long, in ms, to be gone. */
 const GRACE_MS = 3_000;
 const STEP_MS = 100;
+/** Files that this process has placed, or is about to. */
+const held = new Set<string>();
 
-/** Claims a directory for this process by a file beside it that names the process; resolves with what gives it back. */
+/** Claims a directory for one user by a file beside it that names the process; resolves with what gives it back. */
 export async function claim(directory: string): Promise<() => Promise<void>> {
   const file = `${directory}.lock`;
+  if (held.has(file)) throw inUse(directory, process.pid);
+  held.add(file);
+  try {
+    await place(directory, file);
+  } catch (thrown) {
+    held.delete(file);
+    throw thrown;
+  }
+  return async () => {
+    await rm(file, { force: true });
+    held.delete(file);
+  };
+}
+
+async function place(directory: string, file: string): Promise<void> {
   await mkdir(directory, { recursive: true });
   for (let waitedMs = 0; !(await tryPlace(file)); waitedMs += STEP_MS) {
     const holder = await holderOf(file);
@@ -18,7 +35,6 @@ export async function claim(directory: string): Promise<() => Promise<void>> {
       await sleep(STEP_MS);
     } else await clear(file);
   }
-  return () => rm(file, { force: true });
 }
 
 const inUse = (directory: string, holder: number): StoreError =>

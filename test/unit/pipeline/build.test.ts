@@ -5,7 +5,7 @@ import { UpstreamError } from "../../../src/core/errors.ts";
 import { build, type BuildResult } from "../../../src/pipeline/build.ts";
 import { pull } from "../../../src/pipeline/pull.ts";
 import { openBench, type Row } from "../../../src/mapping/bench.ts";
-import { RawStore } from "../../../src/store/raw-store.ts";
+import { RawStore } from "../../../src/store/raw/raw-store.ts";
 import { catalog, items, newHome, NOW_MS, removeHomes, type Script, scripted, steppingClock, teams } from "./stage.ts";
 
 afterEach(removeHomes);
@@ -248,8 +248,8 @@ describe("the responses that a build takes", () => {
     await expect(build({ catalog, home })).rejects.toMatchObject({ code: "REQUEST_INVALID" });
     await pullInto(home, { people: [teams({ id: "p1", name: "Ann" })] });
     const [kept] = await new RawStore(home).pulls("crm", "people");
-    const text = zstdDecompressSync(await readFile(kept!.path)).toString("utf8");
-    await writeFile(kept!.path, zstdCompressSync(text.replace("Ann", "Bob")));
+    const text = zstdDecompressSync(await readFile(kept!.paths[0]!)).toString("utf8");
+    await writeFile(kept!.paths[0]!, zstdCompressSync(text.replace("Ann", "Bob")));
     await expect(build({ catalog, home })).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
     expect(await readdir(`${home}/dataset`)).toEqual([]);
   });

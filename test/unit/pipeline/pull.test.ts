@@ -2,7 +2,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { afterEach, describe, expect, it } from "@jest/globals";
 import { UpstreamError } from "../../../src/core/errors.ts";
 import { pull } from "../../../src/pipeline/pull.ts";
-import { RawStore } from "../../../src/store/raw-store.ts";
+import { RawStore } from "../../../src/store/raw/raw-store.ts";
 import { catalog, items, newHome, removeHomes, type Script, scripted, steppingClock, teams } from "./stage.ts";
 
 afterEach(removeHomes);
@@ -42,7 +42,7 @@ describe("pull", () => {
     expect(new Set(asked.map(({ context }) => context.priority))).toEqual(new Set(["bulk"]));
     expect(progress).toContain("accounts 3");
     const [kept] = await new RawStore(home).pulls("shop", "accounts");
-    expect(kept!.manifest).toMatchObject({ verdict: "complete", reason: null, pages: 3, records: 2, segment: { lines: 3 } });
+    expect(kept!.manifest).toMatchObject({ verdict: "complete", reason: null, pages: 3, records: 2, lines: 3 });
   });
 
   it("asks a dated listing for its days up to today, and notes them", async () => {
@@ -63,17 +63,17 @@ describe("pull", () => {
     });
     expect(of("bills").verdict).toBe("complete");
     expect(of("people").verdict).toBe("complete");
-    expect((await store.pulls("shop", "accounts"))[0]!.manifest.segment.lines).toBe(1);
+    expect((await store.pulls("shop", "accounts"))[0]!.manifest.lines).toBe(1);
   });
 
   it("leaves the complete pull before a failed one as it was", async () => {
     const { home, store } = await pullOnce({ people: [teams(ann)] });
     const [before] = await store.pulls("crm", "people");
-    const bytes = await readFile(before!.path);
+    const bytes = await readFile(before!.paths[0]!);
     await pullOnce({ people: [down] }, { home });
     const verdicts = (await store.pulls("crm", "people")).map(({ manifest }) => manifest.verdict);
     expect(verdicts.toSorted()).toEqual(["complete", "partial"]);
-    expect(await readFile(before!.path)).toEqual(bytes);
+    expect(await readFile(before!.paths[0]!)).toEqual(bytes);
   });
 
   it("is partial when fewer records come than were advertised, unknown when more do", async () => {
