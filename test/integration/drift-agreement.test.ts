@@ -29,8 +29,8 @@ function sourceUnder(drift: DriftPolicy) {
   return { catalog, source, entry: catalog.get("stripe.customers") };
 }
 
-/** What a customer's record came to: its phone and whether that is an issue, or that there is no record. */
-type Outcome = string | null | "no value" | "out";
+/** What a customer's record came to: its phone, `no value` where that is an issue, `out` where there is no record. */
+type Outcome = string | null;
 
 async function liveOutcomes(drift: DriftPolicy, keys: readonly string[]): Promise<Map<string, Outcome>> {
   const { source, entry } = sourceUnder(drift);
@@ -73,7 +73,7 @@ describe("a source that has changed a field's type in some of its records", () =
       expect(without).toBeLessThan(keys.length);
       await stage.fault({ source: "stripe", kind: "drift", change: { retype: "phone" } });
       const live = await liveOutcomes(drift, keys);
-      expect(new Map([...live].toSorted())).toEqual(new Map([...(await bulkOutcomes(drift, keys))].toSorted()));
+      expect(live).toEqual(await bulkOutcomes(drift, keys));
       const changed = [...live.values()].filter(
         outcome => outcome === (drift === "evolve" || drift === "discard_value" ? "no value" : "out"),
       );
