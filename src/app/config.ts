@@ -16,6 +16,8 @@ export interface Config {
   readonly home: string;
   /** Folder of the store in `home`. */
   readonly store: string;
+  /** Which old pulls stay. */
+  readonly retention: { readonly keepPulls: number; readonly keepDays: number };
   /** What replicas share; null: each is on its own. */
   readonly redisUrl: string | null;
   readonly deadlineMs: number;
@@ -40,6 +42,12 @@ export const settings = {
     meaning: "names by which the graph may be called, with commas; any unless given (loopback names where HOST is loopback)",
   },
   TRIBUTARY_HOME: { fallback: ".tributary", meaning: "folder for state" },
+  TRIBUTARY_RAW_KEY: {
+    fallback: "",
+    meaning: "secret of 32 bytes, hexadecimal or base64: kept responses are encrypted under it; plain unless given",
+  },
+  RAW_KEEP_PULLS: { fallback: "10", meaning: "pulls of each collection that are kept, beside those that are in use" },
+  RAW_KEEP_DAYS: { fallback: "90", meaning: "days that a pull is kept, beside those that are in use" },
   DEADLINE_MS: {
     fallback: "10000",
     meaning: "time that a query may take; a client may ask for less with X-Tributary-Deadline-Ms",
@@ -86,6 +94,7 @@ export function readConfig(environment: Environment): Config {
     allowedHosts: allowedHosts(text("ALLOWED_HOSTS"), text("HOST")),
     home: resolve(text("TRIBUTARY_HOME")),
     store: "store",
+    retention: { keepPulls: count("RAW_KEEP_PULLS", 1), keepDays: count("RAW_KEEP_DAYS", 1) },
     redisUrl: text("REDIS_URL") || null,
     deadlineMs: count("DEADLINE_MS", 1),
     refreshMs: count("REFRESH_MS", 1_000),

@@ -8,6 +8,7 @@ import { doctor } from "./commands/doctor.ts";
 import { matchCommand } from "./commands/match.ts";
 import { newSource } from "./commands/new-source.ts";
 import { pullCommand } from "./commands/pull.ts";
+import { runsCommand } from "./commands/runs.ts";
 import { runSandbox } from "./commands/sandbox.ts";
 import { serve } from "./commands/serve.ts";
 import { start } from "./commands/start.ts";
@@ -38,7 +39,7 @@ program
 program
   .command("pull [sources...]")
   .description(
-    "list every collection of the sources (all unless named) and keep the responses; exits with 2 when one is not complete",
+    "list every collection of the sources (all unless named) and keep the responses; goes on where the last pull broke off; exits with 2 when one is not complete",
   )
   .option("--json", "print the verdicts as one JSON object")
   .action(pullCommand);
@@ -47,6 +48,11 @@ program
   .description("make the tables, as Parquet, from the responses that were pulled; asks no source")
   .option("--json", "print the result as one JSON object")
   .action(buildCommand);
+program
+  .command("runs")
+  .description("list the pulls and builds that are kept, with their verdicts and sizes")
+  .option("--json", "print them as one JSON object")
+  .action(runsCommand);
 program
   .command("verify")
   .description("prove what was built")

@@ -41,9 +41,13 @@ export class DatasetStore {
     return `${this.#root}/${version}`;
   }
 
+  manifestOf(version: string): string {
+    return `${this.pathOf(version)}/${MANIFEST}`;
+  }
+
   /** A dataset that is there already, or undefined. */
   async find(version: string): Promise<DatasetManifest | undefined> {
-    const text = await textOf(`${this.pathOf(version)}/${MANIFEST}`);
+    const text = await textOf(this.manifestOf(version));
     return text === undefined ? undefined : (JSON.parse(text) as DatasetManifest);
   }
 
@@ -55,10 +59,15 @@ export class DatasetStore {
 
   /** The path of the dataset that was built last. Throws `STORE_UNAVAILABLE` when there is none. */
   async currentPath(): Promise<string> {
-    const version = await textOf(`${this.#root}/${CURRENT}`);
+    const version = await this.currentVersion();
     if (version === undefined)
       throw new StoreError("STORE_UNAVAILABLE", `there is no dataset in ${this.#root}: run a build first`);
-    return this.pathOf(version.trim());
+    return this.pathOf(version);
+  }
+
+  /** The version that was built last, or undefined. */
+  async currentVersion(): Promise<string | undefined> {
+    return (await textOf(`${this.#root}/${CURRENT}`))?.trim();
   }
 
   /** Runs the work in a new folder and lets it appear as the version it makes; whatever happens, nothing half done remains. */

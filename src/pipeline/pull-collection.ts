@@ -1,5 +1,5 @@
 import { lastDays } from "../core/days.ts";
-import { asError, StoreError } from "../core/errors.ts";
+import { asError, StoreError, TributaryError } from "../core/errors.ts";
 import type { Clock } from "../core/ports.ts";
 import type { Completeness, Verdict } from "../core/verdict.ts";
 import type { CatalogEntry } from "../source/catalog.ts";
@@ -80,6 +80,20 @@ export async function pullCollection(run: PullRun, entry: CatalogEntry): Promise
   }
 }
 
+/** The verdict of a pull that an earlier run has finished; undefined when it is not there any more. */
+export async function finishedPull(
+  { store }: PullRun,
+  { source, name }: CatalogEntry,
+  pull: string | undefined,
+): Promise<CollectionVerdict | undefined> {
+  if (pull === undefined) return undefined;
+  const stored = (await store.pulls(source.name, name)).find(({ manifest }) => manifest.pull === pull);
+  if (stored === undefined) return undefined;
+  const { verdict, pages, records, duplicateKeys, missingKeys, brokenRecords, window } = stored.manifest;
+  const counts = { pages, records, duplicateKeys, missingKeys, brokenRecords };
+  return { source: source.name, collection: name, verdict, ...counts, window, pull, keptPages: pages, mayGoOn: false };
+}
+
 /** Reads a listing as far as it goes, what was kept first. Throws `CannotGoOn` when nothing can be added to what was kept. */
 async function readInto(run: PullRun, entry: CatalogEntry, raw: RawPull): Promise<Reading> {
   const before = (await lastComplete(run, entry)) ?? null;
@@ -121,7 +135,7 @@ async function keepPages(
   }
 }
 
-/** Writes the manifest; a pull that was stopped before it had caught up with what was kept is left as it was. */
+/** Ends a pull. One that was stopped before it had caught up with what was kept is left as it was; of one that was stopped before anything came nothing stays. */
 async function settle(
   run: PullRun,
   entry: CatalogEntry,
@@ -148,8 +162,10 @@ async function settle(
     mayGoOn,
     startedAnew,
   };
-  if (isCaughtUp) await raw.finish(facts);
-  else await raw.leave();
+  const isStopped = error instanceof TributaryError && error.code === "UPSTREAM_CANCELLED";
+  if (!isCaughtUp) await raw.leave();
+  else if (isStopped && pages === 0) await raw.abandon();
+  else await raw.finish(facts);
   return {
     source: entry.source.name,
     collection: entry.name,

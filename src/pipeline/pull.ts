@@ -5,10 +5,11 @@ import { claim } from "../store/claim.ts";
 import { guarded } from "../store/raw/durable.ts";
 import type { RawKey } from "../store/raw/raw-key.ts";
 import { RawStore } from "../store/raw/raw-store.ts";
+import { RunRecord } from "../store/raw/run-record.ts";
 import { defaultCeilings } from "../upstream/listing/guard.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import type { OnProgress } from "./progress.ts";
-import { type CollectionVerdict, pullCollection, type PullRun } from "./pull-collection.ts";
+import { type CollectionVerdict, finishedPull, pullCollection, type PullRun } from "./pull-collection.ts";
 import { pruneRaw, type Retention } from "./retention.ts";
 
 export type { CollectionVerdict } from "./pull-collection.ts";
@@ -55,17 +56,30 @@ export async function pull(options: PullOptions): Promise<PullResult> {
   if (options.signal?.aborted) onAbort();
   options.signal?.addEventListener("abort", onAbort, { once: true });
   const run = runOf(options, store, stop.signal);
-  const giveUp = () => stop.abort(new UpstreamError("UPSTREAM_CANCELLED", "the pull was stopped: responses cannot be kept"));
   try {
-    const ends = await Promise.allSettled(chosen.map(entries => pullSource(run, entries, giveUp)));
-    const failure = ends.find(end => end.status === "rejected");
-    if (failure) throw failure.reason;
+    const verdicts = await pullAll(run, chosen, stop);
     await pruneRaw(store, chosen.flat(), { ...options, nowMs: run.clock.nowMs() });
-    return { verdicts: ends.flatMap(end => (end.status === "fulfilled" ? end.value : [])) };
+    return { verdicts };
   } finally {
     options.signal?.removeEventListener("abort", onAbort);
     await release();
   }
+}
+
+/** A run that is stopped or killed leaves its record, so that the next one does not read again what was finished. */
+async function pullAll(
+  run: PullRun,
+  chosen: readonly (readonly CatalogEntry[])[],
+  stop: AbortController,
+): Promise<readonly CollectionVerdict[]> {
+  const ids = chosen.flat().map(({ id }) => id);
+  const record = await RunRecord.open(run.store.root, ids, run.clock.nowMs());
+  const giveUp = () => stop.abort(new UpstreamError("UPSTREAM_CANCELLED", "the pull was stopped: responses cannot be kept"));
+  const ends = await Promise.allSettled(chosen.map(entries => pullSource(run, entries, { record, giveUp })));
+  const failure = ends.find(end => end.status === "rejected");
+  if (failure) throw failure.reason;
+  if (!run.signal.aborted) await record.end();
+  return ends.flatMap(end => (end.status === "fulfilled" ? end.value : []));
 }
 
 const runOf = (options: PullOptions, store: RawStore, signal: AbortSignal): PullRun => ({
@@ -88,10 +102,19 @@ function chosenSources({ catalog, only }: Pick<PullOptions, "catalog" | "only">)
   return chosen.map(name => catalog.entries.filter(entry => entry.source.name === name));
 }
 
-async function pullSource(run: PullRun, entries: readonly CatalogEntry[], giveUp: () => void): Promise<CollectionVerdict[]> {
+async function pullSource(
+  run: PullRun,
+  entries: readonly CatalogEntry[],
+  { record, giveUp }: { readonly record: RunRecord; readonly giveUp: () => void },
+): Promise<CollectionVerdict[]> {
   const verdicts: CollectionVerdict[] = [];
   try {
-    for (const entry of entries) verdicts.push(await pullCollection(run, entry));
+    for (const entry of entries) {
+      const done = await finishedPull(run, entry, record.doneOf(entry.id));
+      const verdict = done ?? (await pullCollection(run, entry));
+      if (verdict.verdict === "complete" && done === undefined) await record.note(entry.id, verdict.pull);
+      verdicts.push(verdict);
+    }
     return verdicts;
   } catch (thrown) {
     giveUp();

@@ -1,13 +1,18 @@
 import { build, type BuildResult } from "../../pipeline/build.ts";
 import { readConfig } from "../config.ts";
+import { createLogger } from "../logger.ts";
 import { showProgress } from "../progress.ts";
+import { rawKeyOption } from "../raw-key.ts";
 import { discoverSources } from "../registry.ts";
 import { abortOnSignal } from "../until-stopped.ts";
 
 /** Makes the tables from the responses that were pulled; asks no source. */
 export async function buildCommand(options: { json?: boolean }): Promise<void> {
-  const { home } = readConfig(process.env);
-  const result = await build({ catalog: await discoverSources(), home, signal: abortOnSignal(), onProgress: showProgress });
+  const { home, logLevel, logFile } = readConfig(process.env);
+  const key = rawKeyOption(process.env, createLogger(logLevel, logFile ?? `${home}/tributary.log`));
+  const progress = showProgress();
+  const parts = { catalog: await discoverSources(), home, signal: abortOnSignal(), onProgress: progress.show, ...key };
+  const result = await build(parts).finally(() => progress.end());
   if (options.json) console.log(JSON.stringify(result));
   else printResult(result);
 }

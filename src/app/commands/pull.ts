@@ -1,43 +1,51 @@
 import { type CollectionVerdict, pull } from "../../pipeline/pull.ts";
-import { readConfig } from "../config.ts";
+import { type Config, readConfig } from "../config.ts";
 import { createLogger } from "../logger.ts";
 import { createUpstreams } from "../product.ts";
+import { showProgress } from "../progress.ts";
+import { rawKeyOption } from "../raw-key.ts";
 import { openRedis } from "../redis.ts";
 import { discoverSources } from "../registry.ts";
 import { abortOnSignal } from "../until-stopped.ts";
-import { showProgress } from "../progress.ts";
 
 /** Some collection could not be read to its end. */
 const EXIT_PARTIAL = 2;
 
 /** Lists every collection of the named sources (all unless named) and keeps the responses; exits with 2 when one is not complete. */
 export async function pullCommand(names: readonly string[], options: { json?: boolean }): Promise<void> {
-  const config = readConfig(process.env);
+  const verdicts = await pullSources(readConfig(process.env), names);
+  if (options.json) console.log(JSON.stringify({ verdicts }));
+  else for (const verdict of verdicts) console.log(lineOf(verdict));
+  if (verdicts.some(({ verdict }) => verdict !== "complete")) process.exitCode = EXIT_PARTIAL;
+}
+
+async function pullSources(config: Config, names: readonly string[]): Promise<readonly CollectionVerdict[]> {
   const catalog = await discoverSources();
   const logger = createLogger(config.logLevel, config.logFile ?? `${config.home}/tributary.log`);
+  const key = rawKeyOption(process.env, logger);
   const redis = openRedis(config.redisUrl, logger);
   const upstreams = createUpstreams({ config, catalog, environment: process.env, logger, ...(redis && { redis }) });
-  const only = names.length === 0 ? {} : { only: names };
+  const progress = showProgress();
+  const signal = abortOnSignal();
+  signal.addEventListener("abort", () =>
+    process.stderr.write("Stopping: what came is kept, and the next pull goes on from there.\n"),
+  );
   try {
-    const signal = abortOnSignal();
-    const { verdicts } = await pull({
-      catalog,
-      upstreams: source => upstreams.get(source)!,
-      home: config.home,
-      signal,
-      onProgress: showProgress,
-      ...only,
-    });
-    if (options.json) console.log(JSON.stringify({ verdicts }));
-    else for (const verdict of verdicts) console.log(lineOf(verdict));
-    if (verdicts.some(({ verdict }) => verdict !== "complete")) process.exitCode = EXIT_PARTIAL;
+    const only = names.length === 0 ? {} : { only: names };
+    const { home, retention } = config;
+    const parts = { catalog, upstreams: (source: string) => upstreams.get(source)!, home, retention, ...key, ...only };
+    return (await pull({ ...parts, signal, onProgress: progress.show })).verdicts;
   } finally {
+    progress.end();
     await Promise.all([...upstreams.values()].map(upstream => upstream.close()));
     redis?.disconnect();
   }
 }
 
-function lineOf({ source, collection, verdict, records, pages, reason }: CollectionVerdict): string {
+function lineOf({ source, collection, verdict, records, pages, reason, ...more }: CollectionVerdict): string {
   const why = reason === undefined ? "" : ` (${reason.code}: ${reason.message})`;
-  return `${source}.${collection}: ${verdict}, ${records} records in ${pages} pages${why}`;
+  const kept = more.keptPages === 0 ? "" : `, ${more.keptPages} of them kept from the pull that broke off`;
+  const anew = more.startedAnew === undefined ? "" : `; read anew, not from where the last pull broke off: ${more.startedAnew}`;
+  const next = more.mayGoOn && pages > 0 ? "; the next pull goes on from here" : "";
+  return `${source}.${collection}: ${verdict}, ${records} records in ${pages} pages${kept}${why}${anew}${next}`;
 }

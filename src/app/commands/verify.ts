@@ -12,7 +12,9 @@ const TIMEOUT_MS = 60_000;
 export async function verifyParityCommand(options: { url?: string; json?: boolean }): Promise<void> {
   const { home, port } = readConfig(process.env);
   const live = graphAt(options.url ?? `http://127.0.0.1:${port}/graphql`);
-  const result = await verifyParity({ home, live, signal: abortOnSignal(), onProgress: showProgress });
+  const progress = showProgress();
+  const parts = { home, live, signal: abortOnSignal(), onProgress: progress.show };
+  const result = await verifyParity(parts).finally(() => progress.end());
   if (options.json) console.log(JSON.stringify(result));
   else {
     for (const difference of result.differences) console.log(JSON.stringify(difference));

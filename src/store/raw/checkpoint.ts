@@ -56,7 +56,8 @@ async function removeAllBut(folder: string, kept: readonly string[]): Promise<vo
   for (const name of await readdir(folder)) if (!kept.includes(name)) await rm(`${folder}/${name}`, { recursive: true });
 }
 
-async function readCheckpoint(folder: string): Promise<Checkpoint | undefined> {
+/** The checkpoint in a folder; undefined when there is none that can be read. */
+export async function readCheckpoint(folder: string): Promise<Checkpoint | undefined> {
   try {
     const checkpoint = JSON.parse(await readFile(checkpointFile(folder), "utf8")) as Checkpoint;
     return checkpoint.format === FORMAT ? checkpoint : undefined;

@@ -1,5 +1,5 @@
 import { mkdir, readdir, rm } from "node:fs/promises";
-import { type Checkpoint, recoverCheckpoint, saveCheckpoint } from "./checkpoint.ts";
+import { type Checkpoint, readCheckpoint, recoverCheckpoint, saveCheckpoint } from "./checkpoint.ts";
 import { createFolder, foldersIn, guarded } from "./durable.ts";
 import { FORMAT, type PullManifest, type PullStart, readPull, type StoredPull } from "./manifest.ts";
 import type { RawKey } from "./raw-key.ts";
@@ -17,6 +17,7 @@ export interface PullTarget {
 export interface Unfinished {
   readonly pull: string;
   readonly lines: number;
+  readonly sizeBytes: number;
   /** When the last of it became durable; RFC 3339, UTC. */
   readonly savedAt: string;
   readonly start: PullStart;
@@ -46,18 +47,31 @@ export class RawStore {
     return new RawPull(place, { ...this.#emptyCheckpoint(nowMs), ...start });
   }
 
-  /** The pull of a collection that broke off and can be gone on with, or null. Throws `STORE_UNAVAILABLE`. */
-  async unfinished({ source, collection }: PullTarget): Promise<Unfinished | null> {
+  /**
+   * The pull of a collection that broke off and can be gone on with, or null. What is no part of it is cut off its files: to be asked only by who may write.
+   * Throws `STORE_UNAVAILABLE`.
+   */
+  async unfinished(target: PullTarget): Promise<Unfinished | null> {
+    const { source, collection } = target;
     const parent = this.#parentOf(source, collection);
     return guarded(parent, async () => {
-      for (const pull of await partialsIn(parent)) {
+      for (const { pull, lines } of await this.killed(target)) {
         const checkpoint = await recoverCheckpoint(partialFolder({ parent, pull }));
-        if (checkpoint === undefined || durableLines(checkpoint) === 0) continue;
-        const { startedAt, window, declaration, savedAt, keyId } = checkpoint;
-        const start = { startedAt, window, declaration };
-        return { pull, lines: durableLines(checkpoint), savedAt, start, keyId, state: { checkpoint } };
+        if (lines > 0 && checkpoint !== undefined) return leftBy(pull, checkpoint);
       }
       return brokenOff((await this.pulls(source, collection))[0]);
+    });
+  }
+
+  /** Pulls of a collection that are not finished, as far as they were saved, newest first; one that is being written is among them. */
+  async killed({ source, collection }: PullTarget): Promise<readonly Unfinished[]> {
+    const parent = this.#parentOf(source, collection);
+    return guarded(parent, async () => {
+      const found = (await partialsIn(parent)).map(async pull => {
+        const checkpoint = await readCheckpoint(partialFolder({ parent, pull }));
+        return checkpoint === undefined ? [] : [leftBy(pull, checkpoint)];
+      });
+      return (await Promise.all(found)).flat();
     });
   }
 
@@ -143,9 +157,18 @@ async function partialsIn(parent: string): Promise<string[]> {
     .toReversed();
 }
 
+function leftBy(pull: string, checkpoint: Checkpoint): Unfinished {
+  const { startedAt, window, declaration, savedAt, keyId, sealed, open } = checkpoint;
+  const sizeBytes = sealed.reduce((total, segment) => total + segment.sizeBytes, open?.sizeBytes ?? 0);
+  const start = { startedAt, window, declaration };
+  return { pull, lines: durableLines(checkpoint), sizeBytes, savedAt, start, keyId, state: { checkpoint } };
+}
+
 function brokenOff(stored: StoredPull | undefined): Unfinished | null {
   if (!stored?.manifest.mayGoOn || stored.manifest.lines === 0) return null;
   const { folder, manifest } = stored;
-  const { pull, lines, finishedAt, startedAt, window, declaration, keyId } = manifest;
-  return { pull, lines, savedAt: finishedAt, start: { startedAt, window, declaration }, keyId, state: { manifest, folder } };
+  const { pull, lines, finishedAt, startedAt, window, declaration, keyId, segments } = manifest;
+  const sizeBytes = segments.reduce((total, segment) => total + segment.sizeBytes, 0);
+  const start = { startedAt, window, declaration };
+  return { pull, lines, sizeBytes, savedAt: finishedAt, start, keyId, state: { manifest, folder } };
 }
