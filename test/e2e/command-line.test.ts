@@ -91,6 +91,9 @@ describe("tributary pull, build and verify parity", () => {
     const first = await run("build");
     expect(first).toMatchObject({ code: 0, output: expect.stringMatching(/Dataset \w+ is built/) });
     expect((await run("build")).output).toMatch(/was there already/);
+    const runs = await run("runs");
+    expect(runs.output).toMatch(/pull zendesk\.tickets \w+: complete, \d+ records in \d+ pages/);
+    expect(runs.output).toMatch(/build \w+ of \S+: complete, \d+ rows.*current/);
     const parity = await run("verify", "parity", "--url", url!);
     expect(parity).toMatchObject({ code: 0, output: expect.stringContaining("(100.00 %)") });
     const down = { source: "zendesk", kind: "status", status: 500 };

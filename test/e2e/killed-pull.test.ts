@@ -16,7 +16,7 @@ import { startWorld, type TestWorld } from "../support/world.ts";
 
 const KILLS = 20;
 /** Answers take this long, in ms, so that there is something to interrupt. */
-const DELAY_MS = 300;
+const DELAY_MS = 150;
 
 let world: TestWorld;
 let folder: string;

@@ -139,6 +139,23 @@ describe("pull", () => {
     expect(names.filter(name => name.includes(".partial"))).toEqual([]);
   });
 
+  it("does not read again what a run had finished before it was stopped; a run that came to its end is another", async () => {
+    const home = await newHome();
+    const script = { accounts: items([account("a1"), account("a2")], [account("a3")]) };
+    const stop = new AbortController();
+    const clock = steppingClock();
+    const onProgress = ({ collection }: { collection?: string }) => void (collection === "bills" && stop.abort());
+    await pull({ catalog, upstreams: scripted(script, clock).upstreams, clock, home, signal: stop.signal, onProgress });
+    const operations = ({ asked }: Awaited<ReturnType<typeof pullOnce>>) => asked.map(({ request }) => request.operation);
+    const again = await pullOnce(script, { home });
+    expect(again.verdicts.map(({ verdict }) => verdict)).toEqual(["complete", "complete", "complete", "complete"]);
+    expect(again.of("accounts")).toMatchObject({ records: 3, pages: 2, keptPages: 2 });
+    expect(operations(again)).not.toContain("accounts.list");
+    const another = await pullOnce(script, { home });
+    expect(another.of("accounts").keptPages).toBe(0);
+    expect(operations(another)).toContain("accounts.list");
+  });
+
   it("fails as a whole when responses cannot be kept", async () => {
     await expect(pullOnce({}, { home: "/dev/null" })).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
   });

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { zstdDecompressSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
@@ -208,6 +208,24 @@ describe("a pull that broke off", () => {
       await new Promise(resolve => setTimeout(resolve, 50));
     expect(await store.unfinished(people)).toMatchObject({ lines: 1 });
     await raw.abandon();
+  });
+
+  it("survives a full disk: the error says so, and what was durable is gone on with", async () => {
+    const first = await brokenOff("a");
+    const open = `${home}/raw/crm/people/.${first.pull}.partial/segment-0.open`;
+    await rename(open, `${home}/aside`);
+    const unfinished = { ...(await store.killed(people))[0]! };
+    await symlink("/dev/full", open);
+    const full = await store.resume(people, unfinished, STARTED_AT_MS);
+    await full.append(request, responseOf(big("b")));
+    await expect(full.finish(facts)).rejects.toThrow(/no space left.*the next pull goes on/i);
+    await expect(full.append(request, responseOf("{}"))).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
+    await full.leave();
+    await rename(`${home}/aside`, open);
+    const raw = await store.resume(people, (await store.unfinished(people))!, STARTED_AT_MS);
+    expect(marks(await keptBodies(raw))).toEqual(["a"]);
+    await raw.append(request, responseOf(big("b")));
+    expect(marks((await linesOf((await raw.finish(facts)).paths)).map(each => each.body))).toEqual(["a", "b"]);
   });
 
   it("spreads much over several segments, in order", async () => {
