@@ -4,7 +4,7 @@ import { ConfiguredSecrets } from "./secrets.ts";
 
 const RAW_KEY = "TRIBUTARY_RAW_KEY";
 
-/** The key that kept responses are encrypted under, as an option; none where none is set. Throws `CONFIG_SECRET_MISSING` and `STORE_UNAVAILABLE`. */
+/** The key that kept responses are encrypted under, as an option; none where none is set. Throws `CONFIG_SECRET_MISSING` and `CONFIG_INVALID`. */
 export function rawKeyOption(
   environment: Readonly<Record<string, string | undefined>>,
   logger: Logger,

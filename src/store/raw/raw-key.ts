@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from "node:crypto";
-import { StoreError } from "../../core/errors.ts";
+import { ConfigError, StoreError } from "../../core/errors.ts";
 
 const CIPHER = "aes-256-gcm";
 const IV_BYTES = 12;
@@ -11,15 +11,14 @@ export class RawKey {
   /** Tells keys apart; says nothing of the key. */
   readonly id: string;
 
-  /** @param text 32 bytes as 64 hexadecimal digits or as base64; throws `STORE_UNAVAILABLE` for anything else */
+  /** @param text 32 bytes as 64 hexadecimal digits or as base64; throws `CONFIG_INVALID` for anything else */
   constructor(text: string) {
     const trimmed = text.trim();
     this.#key = Buffer.from(trimmed, /^[0-9a-f]{64}$/i.test(trimmed) ? "hex" : "base64");
     if (this.#key.length !== 32)
-      throw new StoreError(
-        "STORE_UNAVAILABLE",
-        "the key for raw segments is not 32 bytes in hexadecimal or base64; `openssl rand -hex 32` makes one",
-        { retryable: false },
+      throw new ConfigError(
+        "CONFIG_INVALID",
+        "TRIBUTARY_RAW_KEY is not 32 bytes in hexadecimal or base64; `openssl rand -hex 32` makes one",
       );
     this.id = createHash("sha256").update("tributary raw key").update(this.#key).digest("hex").slice(0, 16);
   }
