@@ -8,6 +8,7 @@ import { doctor } from "./commands/doctor.ts";
 import { matchCommand } from "./commands/match.ts";
 import { newSource } from "./commands/new-source.ts";
 import { pullCommand } from "./commands/pull.ts";
+import { runCommand } from "./commands/run.ts";
 import { runsCommand } from "./commands/runs.ts";
 import { runSandbox } from "./commands/sandbox.ts";
 import { serve } from "./commands/serve.ts";
@@ -39,7 +40,7 @@ program
 program
   .command("pull [sources...]")
   .description(
-    "list every collection of the sources (all unless named) and keep the responses; goes on where the last pull broke off; exits with 2 when one is not complete",
+    "list every collection of the sources (all unless named) and keep the responses; goes on where the last pull broke off; exits with 2 when one is not complete, with 3 when that is for spent quotas only",
   )
   .option("--json", "print the verdicts as one JSON object")
   .action(pullCommand);
@@ -48,6 +49,12 @@ program
   .description("make the tables, as Parquet, from the responses that were pulled; asks no source")
   .option("--json", "print the result as one JSON object")
   .action(buildCommand);
+program
+  .command("run [sources...]")
+  .description("pull, then build; exits as pull does")
+  .option("--json", "print verdicts and result as one JSON object")
+  .option("--allow-partial", "exit with 0 although a collection is not complete")
+  .action(runCommand);
 program
   .command("runs")
   .description("list the pulls and builds that are kept, with their verdicts and sizes")

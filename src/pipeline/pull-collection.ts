@@ -38,6 +38,8 @@ export interface CollectionVerdict {
   readonly mayGoOn: boolean;
   /** Why what an earlier pull had left was not gone on with. */
   readonly startedAnew?: string;
+  /** When the source may be asked again, where its quota is spent or it asked for a long rest; RFC 3339, UTC. */
+  readonly pausedUntil?: string;
 }
 
 /** What pulls of several collections have in common. */
@@ -52,6 +54,9 @@ export interface PullRun {
   readonly maxPages: number;
   readonly pageDeadlineMs: number;
 }
+
+/** A rest that is asked for is believed up to a year. */
+const MAX_PAUSE_MS = 366 * 86_400_000;
 
 /** What a reading of a listing brought. */
 interface Reading {
@@ -148,6 +153,7 @@ async function settle(
   const counts = { pages, records, duplicateKeys, missingKeys, brokenRecords };
   const { broken, fields } = gathered;
   const mayGoOn = error !== null && entry.collection.list.pages.style !== "export" && mayGoOnAfter(error);
+  const pausedUntil = error && pauseAfter(error, run);
   const finishedAt = new Date(run.clock.nowMs()).toISOString();
   const facts = {
     verdict,
@@ -161,6 +167,7 @@ async function settle(
     fields,
     mayGoOn,
     startedAnew,
+    pausedUntil,
   };
   const isStopped = error instanceof TributaryError && error.code === "UPSTREAM_CANCELLED";
   if (!isCaughtUp) await raw.leave();
@@ -177,7 +184,17 @@ async function settle(
     keptPages: raw.keptLines,
     mayGoOn,
     ...(startedAnew !== null && { startedAnew }),
+    ...(pausedUntil !== null && { pausedUntil }),
   };
+}
+
+/** When a source that ended a pull may be asked again: its quota is spent, or it asked for a rest that no page waits for. */
+function pauseAfter(error: Error, { clock, pageDeadlineMs }: PullRun): string | null {
+  if (!(error instanceof TributaryError)) return null;
+  const { retryAfterMs = 0, resumesAt } = error.details;
+  if (error.code === "UPSTREAM_QUOTA_SPENT" && typeof resumesAt === "string") return resumesAt;
+  if (error.code !== "UPSTREAM_THROTTLED" || retryAfterMs < pageDeadlineMs) return null;
+  return new Date(clock.nowMs() + Math.min(retryAfterMs, MAX_PAUSE_MS)).toISOString();
 }
 
 /** What the last complete pull of a collection says of itself. */

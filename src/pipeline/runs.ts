@@ -24,6 +24,8 @@ export interface KeptPull {
   readonly sizeBytes: number;
   /** Whether the next pull can go on with it. */
   readonly mayGoOn: boolean;
+  /** When its source may be asked again, where a spent quota ended it; RFC 3339, UTC. */
+  readonly pausedUntil: string | null;
   readonly isEncrypted: boolean;
 }
 
@@ -69,8 +71,9 @@ async function pullsOf(store: RawStore, source: string, collection: string): Pro
 
 const finishedFacts = ({ manifest }: StoredPull): KeptPull => {
   const { source, collection, pull, verdict, reason, startedAt, finishedAt, pages, records, mayGoOn, keyId, segments } = manifest;
+  const { pausedUntil } = manifest;
   const facts = { source, collection, pull, verdict, reason, startedAt, finishedAt, pages, records, mayGoOn };
-  return { ...facts, sizeBytes: sizeOf(segments), isEncrypted: keyId !== null };
+  return { ...facts, pausedUntil, sizeBytes: sizeOf(segments), isEncrypted: keyId !== null };
 };
 
 const unfinishedFacts = ({
@@ -90,6 +93,7 @@ const unfinishedFacts = ({
   records: null,
   sizeBytes,
   mayGoOn: lines > 0,
+  pausedUntil: null,
   isEncrypted: keyId !== null,
 });
 

@@ -23,6 +23,8 @@ export interface FailureForm {
   /** A value somewhere in the body, e.g. at `errors[*].code`; at `[*].code` where the body is an array. */
   readonly body?: { readonly path: string; readonly equals: string };
   readonly means: FailureMeaning;
+  /** Of a quota that is spent: the hour of the day (UTC) at which it begins anew, where no `Retry-After` says it; 0 unless stated. */
+  readonly resetHour?: number;
 }
 
 /**

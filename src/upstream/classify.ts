@@ -15,13 +15,17 @@ export interface Classified {
 
 type UpstreamCode = ConstructorParameters<typeof UpstreamError>[0];
 
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+/** The last instant that a date can hold. */
+const MAX_INSTANT_MS = 8_640_000_000_000_000;
 const transientStatuses = new Set([408, 425, 429, 500, 502, 503, 504]);
 
 /** Reads status *and* body; throws an `UpstreamError` when there is nothing to use. Body texts never get into an error. */
 export function classify(response: WireResponse, failures: Failures, mayBeAbsent: boolean, nowMs: number): Classified {
   const { status } = response;
   const form = failures.forms?.find(candidate => fits(candidate, response));
-  if (form) throw formError(form.means, response, mayBeAbsent, nowMs);
+  if (form) throw formError(form, response, mayBeAbsent, nowMs);
   if (status < 200 || status >= 300) throw statusError(response, failures, mayBeAbsent, nowMs);
   const details: ErrorDetails = { httpStatus: status };
   if (response.text.trim() === "") throw new UpstreamError("UPSTREAM_EMPTY", `${status} without a body`, { details });
@@ -52,7 +56,7 @@ const meanings: Readonly<
   Record<FailureMeaning, { readonly code: UpstreamCode; readonly retryable: boolean; readonly problem: string }>
 > = {
   throttled: { code: "UPSTREAM_THROTTLED", retryable: true, problem: "is throttling" },
-  "quota-spent": { code: "UPSTREAM_THROTTLED", retryable: true, problem: "says that the quota is spent" },
+  "quota-spent": { code: "UPSTREAM_QUOTA_SPENT", retryable: true, problem: "says that the quota is spent" },
   busy: { code: "UPSTREAM_REJECTED", retryable: true, problem: "is busy with the same record" },
   unavailable: { code: "UPSTREAM_UNAVAILABLE", retryable: true, problem: "is not available" },
   auth: { code: "UPSTREAM_AUTH", retryable: false, problem: "does not accept the credential" },
@@ -61,10 +65,19 @@ const meanings: Readonly<
   absent: { code: "UPSTREAM_NOT_FOUND", retryable: false, problem: "has no such record" },
 };
 
-function formError(means: FailureMeaning, response: WireResponse, mayBeAbsent: boolean, nowMs: number): UpstreamError {
+function formError(form: FailureForm, response: WireResponse, mayBeAbsent: boolean, nowMs: number): UpstreamError {
+  const { means, resetHour = 0 } = form;
   const { code, retryable, problem } = meanings[means === "absent" && !mayBeAbsent ? "rejected" : means];
-  const details = { ...factsOf(response, nowMs), ...(means === "quota-spent" && { quotaSpent: true }) };
+  const facts = factsOf(response, nowMs);
+  const details = means === "quota-spent" ? { ...facts, ...resumption(facts.retryAfterMs, resetHour, nowMs) } : facts;
   return new UpstreamError(code, `the source ${problem} (${response.status})`, { details, retryable });
+}
+
+/** When a spent quota begins anew: as the answer says, else at the next such hour of the day (UTC). */
+function resumption(toldMs: number | undefined, resetHour: number, nowMs: number): ErrorDetails {
+  const offsetMs = resetHour * HOUR_MS;
+  const resumesAtMs = toldMs === undefined ? (Math.floor((nowMs - offsetMs) / DAY_MS) + 1) * DAY_MS + offsetMs : nowMs + toldMs;
+  return { retryAfterMs: resumesAtMs - nowMs, resumesAt: new Date(Math.min(resumesAtMs, MAX_INSTANT_MS)).toISOString() };
 }
 
 function statusError(response: WireResponse, failures: Failures, mayBeAbsent: boolean, nowMs: number): UpstreamError {

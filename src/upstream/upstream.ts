@@ -269,7 +269,7 @@ export class Upstream {
     if (verdict === "neutral") breaker.release(ticket);
     else breaker.record(ticket, verdict === "sick", nowMs);
     this.#vitals.failed(error, nowMs);
-    if (error.code === "UPSTREAM_THROTTLED")
+    if (error.code === "UPSTREAM_THROTTLED" || error.code === "UPSTREAM_QUOTA_SPENT")
       this.#budget.pauseUntil(nowMs + (error.details.retryAfterMs || this.#budget.restAfterRefusalMs(request)));
     const { requestId } = context;
     const fields = { source: this.source.name, operation: request.operation, code: error.code, attempt, requestId };

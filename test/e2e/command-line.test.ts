@@ -104,6 +104,28 @@ describe("tributary pull, build and verify parity", () => {
     });
     const partial = await run("pull", "zendesk");
     expect(partial).toMatchObject({ code: 2, output: expect.stringMatching(/zendesk\.tickets: (partial|unknown).*UPSTREAM_/) });
+    await fetch(`${sandbox}/__control/faults`, { method: "DELETE" });
+    const spent = {
+      source: "hubspot",
+      match: "/crm/",
+      kind: "status",
+      status: 429,
+      body: { status: "error", policyName: "DAILY" },
+    };
+    await fetch(`${sandbox}/__control/faults`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(spent),
+    });
+    const paused = await run("run", "--json");
+    expect(paused.code).toBe(3);
+    const result = JSON.parse(paused.output.split("\n").find(line => line.startsWith("{"))!) as Record<string, object[]>;
+    expect(result["verdicts"]).toContainEqual(
+      expect.objectContaining({ source: "hubspot", verdict: "partial", pausedUntil: expect.stringMatching(/T00:00:00/) }),
+    );
+    expect(result).toMatchObject({ version: expect.any(String), path: expect.any(String) });
+    expect(result["tables"]).toContainEqual({ name: "customers", rows: expect.any(Number), files: [expect.any(Object)] });
+    expect((await run("run", "--allow-partial")).code).toBe(0);
     await running.stop();
     const unreachable = await run("verify", "parity", "--url", url!);
     expect(unreachable).toMatchObject({ code: 1, output: expect.stringContaining("no graph answers") });

@@ -1,5 +1,5 @@
 import { build, type BuildResult } from "../../pipeline/build.ts";
-import { readConfig } from "../config.ts";
+import { type Config, readConfig } from "../config.ts";
 import { createLogger } from "../logger.ts";
 import { showProgress } from "../progress.ts";
 import { rawKeyOption } from "../raw-key.ts";
@@ -8,16 +8,20 @@ import { abortOnSignal } from "../until-stopped.ts";
 
 /** Makes the tables from the responses that were pulled; asks no source. */
 export async function buildCommand(options: { json?: boolean }): Promise<void> {
-  const { home, logLevel, logFile } = readConfig(process.env);
-  const key = rawKeyOption(process.env, createLogger(logLevel, logFile ?? `${home}/tributary.log`));
-  const progress = showProgress();
-  const parts = { catalog: await discoverSources(), home, signal: abortOnSignal(), onProgress: progress.show, ...key };
-  const result = await build(parts).finally(() => progress.end());
+  const result = await buildTables(readConfig(process.env), abortOnSignal());
   if (options.json) console.log(JSON.stringify(result));
   else printResult(result);
 }
 
-function printResult({ version, path, isNew, isComplete, tables, collections }: BuildResult): void {
+/** Builds the tables, with everything that takes put together from the settings. */
+export async function buildTables({ home, logLevel, logFile }: Config, signal: AbortSignal): Promise<BuildResult> {
+  const key = rawKeyOption(process.env, createLogger(logLevel, logFile ?? `${home}/tributary.log`));
+  const progress = showProgress();
+  const parts = { catalog: await discoverSources(), home, signal, onProgress: progress.show, ...key };
+  return build(parts).finally(() => progress.end());
+}
+
+export function printResult({ version, path, isNew, isComplete, tables, collections }: BuildResult): void {
   for (const { name, rows } of tables) console.log(`${name}: ${rows} rows`);
   for (const { source, collection, records, matched, unmatched, quarantined, drift } of collections) {
     const left = quarantined > 0 ? `, ${quarantined} in quarantine` : "";

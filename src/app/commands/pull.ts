@@ -1,5 +1,6 @@
 import { type CollectionVerdict, pull } from "../../pipeline/pull.ts";
 import { type Config, readConfig } from "../config.ts";
+import { exitCodeOf } from "../exit-codes.ts";
 import { createLogger } from "../logger.ts";
 import { createUpstreams } from "../product.ts";
 import { showProgress } from "../progress.ts";
@@ -8,25 +9,29 @@ import { openRedis } from "../redis.ts";
 import { discoverSources } from "../registry.ts";
 import { abortOnSignal } from "../until-stopped.ts";
 
-/** Some collection could not be read to its end. */
-const EXIT_PARTIAL = 2;
-
-/** Lists every collection of the named sources (all unless named) and keeps the responses; exits with 2 when one is not complete. */
+/** Lists every collection of the named sources (all unless named) and keeps the responses; exits with 2 when one is not complete, 3 when only quotas are spent. */
 export async function pullCommand(names: readonly string[], options: { json?: boolean }): Promise<void> {
-  const verdicts = await pullSources(readConfig(process.env), names);
+  const verdicts = await pullSources(readConfig(process.env), { names, signal: abortOnSignal() });
   if (options.json) console.log(JSON.stringify({ verdicts }));
-  else for (const verdict of verdicts) console.log(lineOf(verdict));
-  if (verdicts.some(({ verdict }) => verdict !== "complete")) process.exitCode = EXIT_PARTIAL;
+  else printVerdicts(verdicts);
+  process.exitCode = exitCodeOf(verdicts);
 }
 
-async function pullSources(config: Config, names: readonly string[]): Promise<readonly CollectionVerdict[]> {
+export function printVerdicts(verdicts: readonly CollectionVerdict[]): void {
+  for (const verdict of verdicts) console.log(lineOf(verdict));
+}
+
+/** Pulls the named sources (all when none is named), with everything that takes put together from the settings. */
+export async function pullSources(
+  config: Config,
+  { names, signal }: { readonly names: readonly string[]; readonly signal: AbortSignal },
+): Promise<readonly CollectionVerdict[]> {
   const catalog = await discoverSources();
   const logger = createLogger(config.logLevel, config.logFile ?? `${config.home}/tributary.log`);
   const key = rawKeyOption(process.env, logger);
   const redis = openRedis(config.redisUrl, logger);
   const upstreams = createUpstreams({ config, catalog, environment: process.env, logger, ...(redis && { redis }) });
   const progress = showProgress();
-  const signal = abortOnSignal();
   signal.addEventListener("abort", () =>
     process.stderr.write("Stopping: what came is kept, and the next pull goes on from there.\n"),
   );
@@ -46,6 +51,7 @@ function lineOf({ source, collection, verdict, records, pages, reason, ...more }
   const why = reason === undefined ? "" : ` (${reason.code}: ${reason.message})`;
   const kept = more.keptPages === 0 ? "" : `, ${more.keptPages} of them kept from the pull that broke off`;
   const anew = more.startedAnew === undefined ? "" : `; read anew, not from where the last pull broke off: ${more.startedAnew}`;
+  const pause = more.pausedUntil === undefined ? "" : `, paused until ${more.pausedUntil}`;
   const next = more.mayGoOn && pages > 0 ? "; the next pull goes on from here" : "";
-  return `${source}.${collection}: ${verdict}, ${records} records in ${pages} pages${kept}${why}${anew}${next}`;
+  return `${source}.${collection}: ${verdict}, ${records} records in ${pages} pages${kept}${pause}${why}${anew}${next}`;
 }

@@ -14,8 +14,9 @@ export async function runsCommand(options: { json?: boolean }): Promise<void> {
 function pullLine({ source, collection, pull, verdict, reason, records, pages, sizeBytes, ...more }: KeptPull): string {
   const counts = `${records === null ? "" : `${records} records in `}${pages} pages, ${sizeText(sizeBytes)}`;
   const why = reason === null ? "" : ` (${reason.code})`;
+  const pause = more.pausedUntil === null ? "" : `, paused until ${more.pausedUntil}`;
   const next = more.mayGoOn ? ", can be gone on with" : "";
-  return `pull ${source}.${collection} ${pull}: ${verdict}${why}, ${counts}${more.isEncrypted ? ", encrypted" : ""}${next}`;
+  return `pull ${source}.${collection} ${pull}: ${verdict}${why}, ${counts}${more.isEncrypted ? ", encrypted" : ""}${pause}${next}`;
 }
 
 const buildLine = ({ version, builtAt, isComplete, isCurrent, rows, sizeBytes }: KeptBuild): string =>

@@ -41,6 +41,8 @@ export interface PullFacts {
   readonly mayGoOn: boolean;
   /** Why what an earlier pull had left was not gone on with; null when nothing was left, or it was. */
   readonly startedAnew: string | null;
+  /** When the source may be asked again, where its quota ended the pull; RFC 3339, UTC. */
+  readonly pausedUntil: string | null;
 }
 
 /** What is settled when a pull begins, and stays when it is gone on with. */

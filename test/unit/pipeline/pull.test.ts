@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from "@jest/globals";
 import { UpstreamError } from "../../../src/core/errors.ts";
 import { pull } from "../../../src/pipeline/pull.ts";
 import { RawStore } from "../../../src/store/raw/raw-store.ts";
-import { catalog, items, newHome, removeHomes, type Script, scripted, steppingClock, teams } from "./stage.ts";
+import { catalog, items, newHome, NOW_MS, removeHomes, type Script, scripted, steppingClock, teams } from "./stage.ts";
 
 afterEach(removeHomes);
 
@@ -64,6 +64,27 @@ describe("pull", () => {
     expect(of("bills").verdict).toBe("complete");
     expect(of("people").verdict).toBe("complete");
     expect((await store.pulls("shop", "accounts"))[0]!.manifest.lines).toBe(1);
+  });
+
+  it("is paused until the quota begins anew, and goes on then", async () => {
+    const resumesAt = "2026-02-01T00:00:00.000Z";
+    const spent = new UpstreamError("UPSTREAM_QUOTA_SPENT", "the day's quota is spent", {
+      details: { resumesAt, retryAfterMs: 54_000_000 },
+    });
+    const [first, second, end] = items([account("a1")], [account("a2")], []);
+    const { home, of, store } = await pullOnce({ accounts: [first!, spent] });
+    expect(of("accounts")).toMatchObject({ verdict: "partial", pages: 1, pausedUntil: resumesAt, mayGoOn: true });
+    expect(of("bills").pausedUntil).toBeUndefined();
+    expect((await store.pulls("shop", "accounts"))[0]!.manifest.pausedUntil).toBe(resumesAt);
+    const later = await pullOnce({ accounts: [down, second!, end!] }, { home });
+    expect(later.of("accounts")).toMatchObject({ verdict: "complete", pages: 3, records: 2, keptPages: 1 });
+  });
+
+  it("is paused too when the source asks for a rest that no page waits for", async () => {
+    const rest = (retryAfterMs: number) => new UpstreamError("UPSTREAM_THROTTLED", "a rest", { details: { retryAfterMs } });
+    const long = (await pullOnce({ accounts: [rest(3_600_000)] })).of("accounts");
+    expect(Date.parse(long.pausedUntil!) - NOW_MS).toBeGreaterThan(3_600_000);
+    expect((await pullOnce({ accounts: [rest(60_000)] })).of("accounts").pausedUntil).toBeUndefined();
   });
 
   it("leaves the complete pull before a failed one as it was", async () => {

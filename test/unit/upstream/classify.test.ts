@@ -105,6 +105,17 @@ describe("retryAfterMs", () => {
     expect(retryAfterMs(new Date(1_000).toUTCString(), 60_000)).toBe(0);
   });
 
+  it("says when a spent quota begins anew: as the answer says, else at the declared hour", () => {
+    const spent = (resetHour: number | undefined, headers: Record<string, string> = {}) =>
+      failureOf(429, "{}", headers, {
+        forms: [{ statuses: [429], means: "quota-spent", ...(resetHour !== undefined && { resetHour }) }],
+      }).details;
+    expect(spent(undefined)).toMatchObject({ retryAfterMs: 86_400_000, resumesAt: "1970-01-02T00:00:00.000Z" });
+    expect(spent(5)).toMatchObject({ retryAfterMs: 5 * 3_600_000, resumesAt: "1970-01-01T05:00:00.000Z" });
+    expect(spent(5, { "retry-after": "90" })).toMatchObject({ retryAfterMs: 90_000, resumesAt: "1970-01-01T00:01:30.000Z" });
+    expect(spent(5, { "retry-after": "99999999999999999" }).resumesAt).toBe("+275760-09-13T00:00:00.000Z");
+  });
+
   it("knows a failure by the form that its source declares, whatever the status", () => {
     const forms = {
       github: [
@@ -131,14 +142,11 @@ describe("retryAfterMs", () => {
       retryable: false,
     });
     expect(say("github", 200, '{"errors":[{"type":"RATE_LIMITED"}]}')).toMatchObject(throttled);
-    expect(say("salesforce", 403, '[{"errorCode":"REQUEST_LIMIT_EXCEEDED"}]')).toMatchObject({
-      ...throttled,
-      details: { quotaSpent: true },
-    });
+    expect(say("salesforce", 403, '[{"errorCode":"REQUEST_LIMIT_EXCEEDED"}]').code).toBe("UPSTREAM_QUOTA_SPENT");
     expect(say("salesforce", 403, '[{"errorCode":"INSUFFICIENT_ACCESS"}]')).toMatchObject({ code: "UPSTREAM_FORBIDDEN" });
     expect(say("shopify", 200, '{"errors":[{"extensions":{"code":"THROTTLED"}}]}')).toMatchObject(throttled);
-    expect(say("hubspot", 429, '{"policyName":"DAILY"}')).toMatchObject({ ...throttled, details: { quotaSpent: true } });
-    expect(say("hubspot", 429, '{"policyName":"TEN_SECONDLY_ROLLING"}').details).not.toHaveProperty("quotaSpent");
+    expect(say("hubspot", 429, '{"policyName":"DAILY"}')).toMatchObject({ code: "UPSTREAM_QUOTA_SPENT", retryable: true });
+    expect(say("hubspot", 429, '{"policyName":"TEN_SECONDLY_ROLLING"}')).toMatchObject(throttled);
     expect(say("stripe", 429, '{"error":{"code":"lock_timeout"}}')).toMatchObject({ code: "UPSTREAM_REJECTED", retryable: true });
     expect(say("stripe", 400, '{"error":{"code":"rate_limit"}}')).toMatchObject(throttled);
     expect(say("stripe", 429, "Too many requests")).toMatchObject(throttled);

@@ -30,6 +30,7 @@ export const facts: PullFacts = {
   fields: { before: null, after: [] },
   mayGoOn: false,
   startedAnew: null,
+  pausedUntil: null,
 };
 export const people = { source: "crm", collection: "people" };
 export const request = get("things.list", "/things", { limit: 2, after: "x" });
