@@ -5,6 +5,7 @@ import { asError, ConfigError, TributaryError } from "../core/errors.ts";
 import { buildCommand } from "./commands/build.ts";
 import { decideCommand, decisionsCommand, undoCommand } from "./commands/decisions.ts";
 import { doctor } from "./commands/doctor.ts";
+import { explainCommand } from "./commands/explain.ts";
 import { matchCommand } from "./commands/match.ts";
 import { newSource } from "./commands/new-source.ts";
 import { pullCommand } from "./commands/pull.ts";
@@ -68,6 +69,15 @@ program
   .option("--url <url>", "the graph to ask (default http://127.0.0.1:PORT/graphql)")
   .option("--json", "print the result as one JSON object")
   .action(verifyParityCommand);
+program
+  .command("explain <what> [other]")
+  .description(
+    "say where a value comes from, down to the bytes: <table>.<column> with --id; or why two records, each as <source>.<collection>:<key>, are one customer",
+  )
+  .option("--id <id>", "the row: a customer's id, one that it had before, or <source>.<collection>:<key>")
+  .option("--version <version>", "the dataset (default: the one built last)")
+  .option("--json", "print it as one JSON object")
+  .action(explainCommand);
 for (const type of ["link", "unlink"] as const) {
   program
     .command(`${type} <a> <b>`)

@@ -1,6 +1,7 @@
 import { customerIdOf } from "../core/ids.ts";
 import { openBench, type Workbench } from "../mapping/bench.ts";
-import { clusterPairs, type ClusterRules } from "./matching/cluster.ts";
+import { agreements } from "./matching/agreements.ts";
+import { clusterPairs, type ClusterRules, type Merge } from "./matching/cluster.ts";
 import { linkWeight, scoreRecords, scoredPairs } from "./matching/match.ts";
 import type { Field } from "./matching/model.ts";
 
@@ -39,6 +40,23 @@ export interface Cluster {
   readonly members: readonly IdentityRecord[];
 }
 
+/** Why two records, each as `<collection>:<key>`, are in one cluster. The edges of a cluster make a tree: between two members there is one path. */
+export interface Edge {
+  readonly a: string;
+  readonly b: string;
+  readonly by: Merge["by"];
+  /** What they agree in: `<space>=<value>` of a key; of likeness each field with the level that it reaches. */
+  readonly evidence: string;
+  /** Of likeness: the log-odds (base 2) that they are one, in thousandths of a bit. */
+  readonly weight: string | null;
+}
+
+/** Who is who, and why. */
+export interface Resolution {
+  readonly clusters: readonly Cluster[];
+  readonly edges: readonly Edge[];
+}
+
 /** What records are compared by, where no explicit key decides. */
 const fields: readonly Field[] = [
   { column: "name", kind: "name" },
@@ -55,24 +73,59 @@ const recordId = (record: IdentityRecord): string => `${record.collection}:${rec
  * Puts records together by people's decisions, by explicit keys, then by how alike they are: the weights are learnt from the records. Two records of a collection that holds
  * one record a customer, or two values in one key space, are never in one cluster. The result does not depend on the order of the records.
  */
-export async function resolveIdentity(
+export const resolveIdentity = async (records: Iterable<IdentityRecord>, rules: IdentityRules): Promise<readonly Cluster[]> =>
+  (await resolveWithEvidence(records, rules)).clusters;
+
+/** The same with the edges that hold the clusters together. */
+export async function resolveWithEvidence(
   records: Iterable<IdentityRecord>,
   { onePerCustomer, decisions = [] }: IdentityRules,
-): Promise<Cluster[]> {
+): Promise<Resolution> {
   const sorted = [...records].sort((a, b) => compareText(recordId(a), recordId(b)));
-  const pairs = await likePairs(sorted);
-  const rules: ClusterRules = {
-    leastWeight: linkWeight(),
-    ...decidedPairs(sorted, decisions),
-    ties: explicitTies(sorted),
-    marksOf: number => marksOf(sorted[number]!, onePerCustomer),
-  };
-  const roots = clusterPairs(sorted.length, pairs, rules);
+  const bench = await openBench(null);
+  try {
+    const pairs = await likePairs(bench, sorted);
+    const ties = explicitTies(sorted);
+    const merges: Merge[] = [];
+    const roots = clusterPairs(sorted.length, pairs, {
+      leastWeight: linkWeight(),
+      ...decidedPairs(sorted, decisions),
+      ties: ties.map(({ pair }) => pair),
+      marksOf: number => marksOf(sorted[number]!, onePerCustomer),
+      onMerge: merge => merges.push(merge),
+    });
+    return { clusters: clustersOf(sorted, roots), edges: await edgesOf(bench, { sorted, merges, ties }) };
+  } finally {
+    bench.close();
+  }
+}
+
+function clustersOf(sorted: readonly IdentityRecord[], roots: Int32Array): readonly Cluster[] {
   const clusters = Map.groupBy(sorted.keys(), number => roots[number]!);
   // The smallest record stands for all, so that a new, larger member changes no id.
   return [...clusters].map(([root, members]) => ({
     id: customerIdOf(recordId(sorted[root]!)),
     members: members.map(number => sorted[number]!),
+  }));
+}
+
+async function edgesOf(
+  bench: Workbench,
+  { sorted, merges, ties }: { sorted: readonly IdentityRecord[]; merges: readonly Merge[]; ties: readonly Tie[] },
+): Promise<readonly Edge[]> {
+  const keys = new Map(ties.map(({ pair: [a, b], key }) => [`${a} ${b}`, key]));
+  const alike = await agreements(
+    bench,
+    fields,
+    merges.filter(({ by }) => by === "likeness"),
+  );
+  const evidence = { decision: () => "", key: (pair: string) => keys.get(pair), likeness: (pair: string) => alike.get(pair) };
+  return merges.map(({ a, b, by, weight }) => ({
+    a: recordId(sorted[a]!),
+    b: recordId(sorted[b]!),
+    by,
+    evidence: evidence[by](`${a} ${b}`) ?? "",
+    weight: weight === null ? null : weight.toFixed(3),
   }));
 }
 
@@ -88,16 +141,11 @@ function decidedPairs(sorted: readonly IdentityRecord[], decisions: readonly Dec
   return { forced: pairsOf("link"), apart: pairsOf("unlink") };
 }
 
-async function likePairs(sorted: readonly IdentityRecord[]) {
+async function likePairs(bench: Workbench, sorted: readonly IdentityRecord[]) {
   if (sorted.length < 2) return [];
-  const bench = await openBench(null);
-  try {
-    await load(bench, sorted);
-    await scoreRecords(bench, fields, {});
-    return await scoredPairs(bench);
-  } finally {
-    bench.close();
-  }
+  await load(bench, sorted);
+  await scoreRecords(bench, fields, {});
+  return scoredPairs(bench);
 }
 
 /** The columns of the matcher's input; the key is the record's number, so that it numbers them as they are sorted here. */
@@ -122,8 +170,14 @@ async function load(bench: Workbench, sorted: readonly IdentityRecord[]): Promis
   appender.closeSync();
 }
 
+/** Two records that carry the same explicit key, `<space>=<value>`. */
+interface Tie {
+  readonly pair: readonly [number, number];
+  readonly key: string;
+}
+
 /** Neighbours among the records that carry the same explicit key, by key in code unit order. */
-function explicitTies(sorted: readonly IdentityRecord[]): (readonly [number, number])[] {
+function explicitTies(sorted: readonly IdentityRecord[]): readonly Tie[] {
   const byKey = new Map<string, number[]>();
   for (const [number, record] of sorted.entries()) {
     const own = { space: record.collection, value: record.key };
@@ -131,7 +185,7 @@ function explicitTies(sorted: readonly IdentityRecord[]): (readonly [number, num
   }
   return [...byKey]
     .sort(([a], [b]) => compareText(a, b))
-    .flatMap(([, holders]) => holders.slice(1).map((b, index) => [holders[index]!, b] as const));
+    .flatMap(([key, holders]) => holders.slice(1).map((b, index) => ({ pair: [holders[index]!, b] as const, key })));
 }
 
 function append<T>(map: Map<string, T[]>, name: string, item: T): void {

@@ -6,10 +6,11 @@ import type { Catalog, CatalogEntry } from "../source/catalog.ts";
  */
 export function survivorshipOrder(catalog: Catalog, field: string): readonly CatalogEntry[] {
   const ranked = catalog.of("Customer").filter(entry => entry.collection.map[field]?.rule !== "literal");
-  return [...ranked].sort((a, b) => rankOf(a, field) - rankOf(b, field) || (a.id < b.id ? -1 : 1));
+  return [...ranked].sort((a, b) => survivorshipRank(a, field) - survivorshipRank(b, field) || (a.id < b.id ? -1 : 1));
 }
 
-function rankOf(entry: CatalogEntry, field: string): number {
+/** A collection's declared rank for a field: the lowest wins. */
+export function survivorshipRank(entry: CatalogEntry, field: string): number {
   const survivorship = entry.collection.survivorship;
   return survivorship?.fields?.[field] ?? survivorship?.rank ?? Number.MAX_SAFE_INTEGER;
 }

@@ -7,12 +7,13 @@ import { readyToRead } from "../store/raw/segment-reader.ts";
 import { type CollectionReport, type DatasetManifest, DatasetStore } from "./dataset.ts";
 import { identify, matchesOf } from "./identify.ts";
 import { type BuildInput, chooseInputs, type PassedOver, reportInput, reportPassedOver } from "./inputs.ts";
-import { customersSql, ownedSql, ownersFound } from "./join.ts";
+import { customersSql, identitiesSql, ownedSql, ownersFound } from "./join.ts";
+import { datasetLineage } from "./lineage.ts";
 import { load, type TableReport } from "./load.ts";
 import { type Normalized, normalize, prepare } from "./normalize.ts";
 import { refuseTooMuch } from "./quarantine.ts";
 import { type OnProgress, stopIfAborted } from "./progress.ts";
-import { issuesPlan, planOf, quarantinePlan, tableNames } from "./tables.ts";
+import { identitiesPlan, identityEdgesPlan, issuesPlan, planOf, quarantinePlan, tableNames } from "./tables.ts";
 import { versionOf } from "./version.ts";
 import type { Workbench } from "../mapping/bench.ts";
 import { openWorkbench } from "./workbench.ts";
@@ -86,6 +87,7 @@ async function makeDataset(parts: Omit<Work, "bench">, inputs: readonly BuildInp
       inputs: reports,
       tables,
       collections,
+      lineage: datasetLineage(parts.catalog),
     };
   } finally {
     bench.close();
@@ -148,8 +150,9 @@ async function makeTables(
     await bench.run(`CREATE TABLE ${tableNames[entity]} AS ${sql}`);
     onProgress({ stage: "join" });
   }
+  await bench.run(`CREATE TABLE identities AS ${identitiesSql(of("Customer"))}`);
   const tables: TableReport[] = [];
-  for (const plan of [...entityNames.map(planOf), issuesPlan, quarantinePlan]) {
+  for (const plan of [...entityNames.map(planOf), identitiesPlan, identityEdgesPlan, issuesPlan, quarantinePlan]) {
     stopIfAborted(signal, "the build");
     const table = await load(bench, plan, folder);
     tables.push(table);

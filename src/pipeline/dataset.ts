@@ -2,6 +2,7 @@ import { mkdir, readFile, rename, rm } from "node:fs/promises";
 import { asError, StoreError } from "../core/errors.ts";
 import { foldersIn, isSystemError, syncFolder, writeDurably } from "../store/raw/durable.ts";
 import type { InputReport } from "./inputs.ts";
+import type { ColumnLineage } from "./lineage.ts";
 import type { TableReport } from "./load.ts";
 import type { NormalizedCounts } from "./normalize.ts";
 import type { MatchCounts } from "./identify.ts";
@@ -24,6 +25,8 @@ export interface DatasetManifest {
   readonly inputs: readonly InputReport[];
   readonly tables: readonly TableReport[];
   readonly collections: readonly CollectionReport[];
+  /** Where its columns come from. */
+  readonly lineage: readonly ColumnLineage[];
 }
 
 const MANIFEST = "manifest.json";

@@ -1,4 +1,4 @@
-import { type Decision, type IdentityRecord, resolveIdentity } from "../identity/resolve.ts";
+import { type Cluster, type Decision, type Edge, type IdentityRecord, resolveWithEvidence } from "../identity/resolve.ts";
 import { named, quoted } from "../mapping/sql-text.ts";
 import type { Normalized } from "./normalize.ts";
 import type { Row, Workbench } from "../mapping/bench.ts";
@@ -8,7 +8,8 @@ const FLUSH_ROWS = 10_000;
 
 /**
  * Finds out who is who among the normalized customers and keeps it as the table `member`: collection, key, customer id, and the record's
- * position in its cluster, by which "the smallest key" is decided, so that text is compared in one place only. Returns the number of customers.
+ * position in its cluster, by which "the smallest key" is decided, so that text is compared in one place only; and as `identity_edges` why. Returns the
+ * number of customers.
  */
 export async function identify(
   bench: Workbench,
@@ -18,23 +19,41 @@ export async function identify(
   const records: IdentityRecord[] = [];
   for (const each of customers) for (const record of await identityRecords(bench, each)) records.push(record);
   const single = customers.filter(({ input }) => input.entry.collection.identity?.onePerCustomer);
-  const clusters = await resolveIdentity(records, {
+  const { clusters, edges } = await resolveWithEvidence(records, {
     onePerCustomer: new Set(single.map(({ input }) => input.entry.id)),
     decisions,
   });
-  await bench.run("CREATE TABLE member (collection VARCHAR, key VARCHAR, customer_id VARCHAR, position INTEGER)");
-  const appender = await bench.connection.createAppender("member");
-  let rows = 0;
-  for (const { id, members } of clusters) {
-    for (const [position, { collection, key }] of members.entries()) {
-      for (const text of [collection, key, id]) appender.appendVarchar(text);
-      appender.appendInteger(position);
-      appender.endRow();
-      if (++rows % FLUSH_ROWS === 0) appender.flushSync();
+  await bench.run("CREATE TABLE member (collection VARCHAR, key VARCHAR, customer_id VARCHAR, position VARCHAR)");
+  await append(bench, "member", membersOf(clusters));
+  await bench.run("ALTER TABLE member ALTER position TYPE INTEGER");
+  await bench.run(`CREATE TABLE identity_edges (a VARCHAR, b VARCHAR, rule VARCHAR, evidence VARCHAR, weight VARCHAR)`);
+  await append(bench, "identity_edges", edgeRows(edges));
+  return clusters.length;
+}
+
+function* membersOf(clusters: readonly Cluster[]): Generator<TextRow> {
+  for (const { id, members } of clusters)
+    for (const [position, { collection, key }] of members.entries()) yield [collection, key, id, String(position)];
+}
+
+function* edgeRows(edges: readonly Edge[]): Generator<TextRow> {
+  for (const { a, b, by, evidence, weight } of edges) yield [a < b ? a : b, a < b ? b : a, by, evidence || null, weight];
+}
+
+type TextRow = readonly (string | null)[];
+
+async function append(bench: Workbench, table: string, rows: Iterable<TextRow>): Promise<void> {
+  const appender = await bench.connection.createAppender(table);
+  let appended = 0;
+  for (const row of rows) {
+    for (const text of row) {
+      if (text === null) appender.appendNull();
+      else appender.appendVarchar(text);
     }
+    appender.endRow();
+    if (++appended % FLUSH_ROWS === 0) appender.flushSync();
   }
   appender.closeSync();
-  return clusters.length;
 }
 
 async function identityRecords(bench: Workbench, { input, table, clues }: Normalized): Promise<IdentityRecord[]> {

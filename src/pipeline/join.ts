@@ -3,7 +3,7 @@ import { survivorshipOrder } from "../identity/survivorship.ts";
 import { named, quoted } from "../mapping/sql-text.ts";
 import type { Catalog } from "../source/catalog.ts";
 import type { Normalized } from "./normalize.ts";
-import { fieldColumns, isOwned, planOf, type TablePlan } from "./tables.ts";
+import { fieldColumns, identitiesPlan, isOwned, planOf, type TablePlan } from "./tables.ts";
 import type { MatchCounts } from "./identify.ts";
 import type { Workbench } from "../mapping/bench.ts";
 
@@ -57,6 +57,19 @@ function ownedRecordsSql(entity: EntityName, { input: { entry }, table }: Normal
 }
 
 const ownerOf = ({ source, collection }: Normalized["input"]["entry"]): string => `${source.name}.${collection.owner ?? ""}`;
+
+/** The rows of `identities`. */
+export const identitiesSql = (customers: readonly Normalized[]): string =>
+  customers.length === 0
+    ? emptySql(identitiesPlan)
+    : customers
+        .map(
+          ({ input: { entry }, table }) => `
+  SELECT ${quoted(`${entry.id}:`)} || record."key" AS id, ${quoted(entry.source.name)} AS source, ${quoted(entry.name)} AS collection, record."key" AS key,
+    member.customer_id, record.received_at AS fetched_at, record.raw
+  FROM ${table} AS record JOIN member ON member.collection = ${quoted(entry.id)} AND member.key = record."key"`,
+        )
+        .join(" UNION ALL ");
 
 const emptySql = ({ columns }: TablePlan): string =>
   `SELECT ${columns.map(({ name }) => `NULL::VARCHAR AS ${named(name)}`).join(", ")} WHERE false`;

@@ -1,4 +1,5 @@
 import { fieldsOf } from "../core/canonical.ts";
+import { pointerTo } from "../core/json-pointer.ts";
 import { compileQuery } from "../mapping/compile-sql.ts";
 import { named, quoted } from "../mapping/sql-text.ts";
 import type { BuildInput } from "./inputs.ts";
@@ -77,17 +78,29 @@ export async function normalize(
  * Every record of the kept responses: where it stands, its exact text as it is to be mapped, how it differs from what was agreed (`drift`, NULL for a
  * sound one), and the policy that keeps it from being mapped, if one does.
  */
-const recordsSql = ({ entry }: BuildInput, responses: Responses): string => `
+const recordsSql = ({ entry }: BuildInput, responses: Responses): string => {
+  const items = quoted(entry.collection.list.items);
+  const { pointer, places } = pointerSql(entry.collection.list.items);
+  return `
   SELECT line, "index", raw, received_at, coalesce(json_extract_string(drift, '$.record'), record) AS record, drift,
     json_extract_string(drift, '$.policy') AS policy
   FROM (
-    SELECT line, "index", sha256 || '#' || "index" AS raw, received_at, record, drift_of(record, ${quoted(entry.id)}) AS drift FROM (
-    SELECT line, sha256, received_at, unnest(range(len(records))) AS "index", unnest(records) AS record
+    SELECT line, "index", sha256 || '#' || ${pointer} AS raw, received_at, record, drift_of(record, ${quoted(entry.id)}) AS drift FROM (
+    SELECT line, sha256, received_at, unnest(range(len(records))) AS "index", unnest(records) AS record, unnest(places) AS place
     FROM (
-      SELECT line, sha256, "receivedAt" AS received_at, records_of(body, ${quoted(entry.collection.list.items)}) AS records
+      SELECT line, sha256, "receivedAt" AS received_at, records_of(body, ${items}) AS records, ${places} AS places
       FROM ${envelopesOf(responses)}
     )
   ))`;
+};
+
+/** A record's JSON pointer: its number behind the list's own, unless it stands in lists in lists, where only the body tells. */
+function pointerSql(items: string): { readonly pointer: string; readonly places: string } {
+  const isOneList = items.endsWith("[*]") && items.indexOf("[*]") === items.length - 3;
+  if (!isOneList) return { pointer: "place", places: `pointers_of(body, ${quoted(items)})` };
+  const list = pointerTo(items.slice(0, -3).split(".").filter(Boolean));
+  return { pointer: `${quoted(`${list}/`)} || "index"`, places: "[]::VARCHAR[]" };
+}
 
 const columns = `{line: 'BIGINT', sha256: 'VARCHAR', "receivedAt": 'VARCHAR', body: 'VARCHAR'}`;
 const noEnvelopes = `(SELECT 0::BIGINT AS line, '' AS sha256, '' AS "receivedAt", '' AS body WHERE false)`;

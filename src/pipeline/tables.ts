@@ -72,6 +72,23 @@ export function planOf(entity: EntityName): TablePlan {
   return { name, columns, order: ["id"] };
 }
 
+/** The records of customers, one row each: which customer each is, and where it stands in the kept responses. */
+export const identitiesPlan: TablePlan = {
+  name: "identities",
+  columns: [...["id", "source", "collection", "key", "customer_id"].map(text), fetchedAt, text("raw")],
+  order: ["id"],
+};
+
+/**
+ * Why records are one customer: a row for each edge between two records, as `identities.id` names them, of the tree that holds a customer together. `rule` is
+ * `decision`, `key` or `likeness`; `weight` the log-odds (base 2) of likeness, in bits.
+ */
+export const identityEdgesPlan: TablePlan = {
+  name: "identity_edges",
+  columns: [...["a", "b", "rule", "evidence"].map(text), { name: "weight", type: "DECIMAL(9, 3)" }],
+  order: ["a", "b"],
+};
+
 /** Values that could not be read as declared, one row for each record and field. */
 export const issuesPlan: TablePlan = {
   name: "issues",

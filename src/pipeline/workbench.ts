@@ -16,11 +16,11 @@ import type { Catalog } from "../source/catalog.ts";
 import { breaksIn, keepsOut, shownKey } from "../upstream/decode.ts";
 import { examinerOf } from "../upstream/drift/examine.ts";
 import type { Shape } from "../upstream/drift/shape.ts";
-import { itemsAt } from "../upstream/records.ts";
+import { itemsAt, locatedItems } from "../upstream/records.ts";
 
 /**
  * Opens a workbench for building. Beyond the mapping's own functions its SQL has `records_of(body, items)`, the records of a response as exact
- * JSON texts, and `drift_of(record, collection)`, how a record differs from what was agreed, or NULL: a JSON text of all `findings`, the `worst` of
+ * JSON texts, `pointers_of(body, items)`, the JSON pointer of each, and `drift_of(record, collection)`, how a record differs from what was agreed, or NULL: a JSON text of all `findings`, the `worst` of
  * them, the record's `key`, the `policy` that keeps it from being mapped with the `breaks` that it is for, and the `record` to be mapped where it is
  * another than the one that came.
  * @param known the fields that the records of a collection may have; null where nobody knows
@@ -33,6 +33,7 @@ export async function openWorkbench(
   const bench = await openBench(spillFolder);
   await registerFunctions(bench.connection);
   bench.connection.registerScalarFunction(recordsOf);
+  bench.connection.registerScalarFunction(pointersOf);
   bench.connection.registerScalarFunction(driftFunction(catalog, known));
   return bench;
 }
@@ -68,6 +69,10 @@ function columnsOf(input: DuckDBDataChunk): [TextColumn, TextColumn] {
 
 const recordsOf = textFunction("records_of", LIST(VARCHAR), (body, items) =>
   listValue(itemsAt(parseJson(body), items, "a kept response").map(recordText)),
+);
+
+const pointersOf = textFunction("pointers_of", LIST(VARCHAR), (body, items) =>
+  listValue(locatedItems(parseJson(body), items, "a kept response").map(({ pointer }) => pointer)),
 );
 
 const driftFunction = (catalog: Catalog, known: (collection: string) => Shape | null): DuckDBScalarFunction =>

@@ -17,6 +17,16 @@ export interface ClusterRules {
   readonly ties: readonly (readonly [number, number])[];
   /** Spaces in which an entity has one value at most, and the record's value there: two records that differ in one are never put together. */
   readonly marksOf: (record: number) => ReadonlyMap<string, string> | undefined;
+  /** Told of every two clusters that become one: by what, and for likeness of which weight. The links that are told make a forest. */
+  readonly onMerge?: (merge: Merge) => void;
+}
+
+/** What two clusters became one by: a pair of records, one in each. */
+export interface Merge {
+  readonly a: number;
+  readonly b: number;
+  readonly by: "decision" | "key" | "likeness";
+  readonly weight: number | null;
 }
 
 /** No single pair may outweigh a whole cluster that contradicts it. */
@@ -34,8 +44,13 @@ const UNKNOWN_SAY = -2;
  */
 export function clusterPairs(records: number, pairs: readonly ScoredPair[], rules: ClusterRules): Int32Array {
   const clusters = new Clusters(records, rules.marksOf, rules.apart ?? []);
-  for (const [a, b] of rules.forced ?? []) clusters.force(a, b);
-  for (const [a, b] of rules.ties) clusters.merge(a, b, () => true);
+  const note = (isMerged: boolean, merge: Merge) => isMerged && rules.onMerge?.(merge);
+  for (const [a, b] of rules.forced ?? []) note(clusters.force(a, b), { a, b, by: "decision", weight: null });
+  for (const [a, b] of rules.ties)
+    note(
+      clusters.merge(a, b, () => true),
+      { a, b, by: "key", weight: null },
+    );
   const says = new Map<number, number>();
   for (const { a, b, weight } of pairs) says.set(a * records + b, Math.max(-MAX_SAY, Math.min(MAX_SAY, weight)));
   const say = (x: number, y: number) => says.get(x < y ? x * records + y : y * records + x) ?? UNKNOWN_SAY;
@@ -47,7 +62,7 @@ export function clusterPairs(records: number, pairs: readonly ScoredPair[], rule
   const linksOf = linksByRecord(links);
   for (const link of links) {
     const isClear = !hasRival(clusters, linksOf, link, link.a, link.b) && !hasRival(clusters, linksOf, link, link.b, link.a);
-    if (isClear) clusters.merge(link.a, link.b, agree);
+    if (isClear) note(clusters.merge(link.a, link.b, agree), { ...link, by: "likeness" });
   }
   return clusters.roots;
 }
@@ -99,11 +114,12 @@ class Clusters {
     }
   }
 
-  /** Merges whatever the marks say; of two marks in one space the smaller record's counts from then on. */
-  force(a: number, b: number): void {
+  /** Merges whatever the marks say, and says whether it did; of two marks in one space the smaller record's counts from then on. */
+  force(a: number, b: number): boolean {
     const [keep, lose] = [Math.min(this.roots[a]!, this.roots[b]!), Math.max(this.roots[a]!, this.roots[b]!)];
-    if (keep !== lose && !this.#areApart(keep, lose))
-      this.#unite(keep, lose, new Map([...(this.#marksIn(lose) ?? []), ...(this.#marksIn(keep) ?? [])]));
+    if (keep === lose || this.#areApart(keep, lose)) return false;
+    this.#unite(keep, lose, new Map([...(this.#marksIn(lose) ?? []), ...(this.#marksIn(keep) ?? [])]));
+    return true;
   }
 
   areOne(a: number, b: number): boolean {
@@ -119,12 +135,15 @@ class Clusters {
     );
   }
 
-  merge(a: number, b: number, mayMerge: (left: readonly number[], right: readonly number[]) => boolean): void {
+  /** Merges where marks, somebody's word and the members allow it; says whether it did. */
+  merge(a: number, b: number, mayMerge: (left: readonly number[], right: readonly number[]) => boolean): boolean {
     const [keep, lose] = [Math.min(this.roots[a]!, this.roots[b]!), Math.max(this.roots[a]!, this.roots[b]!)];
-    if (keep === lose) return;
+    if (keep === lose) return false;
     const marks = united(this.#marksIn(keep), this.#marksIn(lose));
-    if (marks === "conflict" || this.#areApart(keep, lose)) return;
-    if (mayMerge(this.#membersOf(keep), this.#membersOf(lose))) this.#unite(keep, lose, marks);
+    if (marks === "conflict" || this.#areApart(keep, lose)) return false;
+    if (!mayMerge(this.#membersOf(keep), this.#membersOf(lose))) return false;
+    this.#unite(keep, lose, marks);
+    return true;
   }
 
   #unite(keep: number, lose: number, marks: ReadonlyMap<string, string> | undefined): void {

@@ -170,7 +170,7 @@ describe("build", () => {
       { source: "shop", collection: "accounts", reason: "NO_KEY", detail: "INVALID_VALUE" },
     ]);
     const hashes = rows.map(({ raw }) => raw!.split("#"));
-    expect(hashes.map(([, index]) => index)).toEqual(["0", "1"]);
+    expect(hashes.map(([, pointer]) => pointer)).toEqual(["/items/0", "/items/1"]);
     expect(new Set(hashes.map(([hash]) => hash)).size).toBe(1);
     expect(report(result, "accounts")).toMatchObject({ records: 3, quarantined: 2 });
     expect(kept!.manifest.brokenRecords).toBe(1);

@@ -162,7 +162,7 @@ describe("quarantine", () => {
     const input = result.inputs.find(({ collection }) => collection === "bills")!;
     for (const { pull: name, raw } of rows) {
       expect(name).toBe(input.pull);
-      expect(raw).toMatch(/^[0-9a-f]{64}#\d$/);
+      expect(raw).toMatch(/^[0-9a-f]{64}#\/items\/\d$/);
     }
   });
 

@@ -1,0 +1,82 @@
+import { createHash } from "node:crypto";
+import { relative } from "node:path";
+import { StoreError } from "../core/errors.ts";
+import { textAt } from "../core/json-pointer.ts";
+import { type Json, parseJson } from "../core/json.ts";
+import type { Envelope } from "../store/raw/envelope.ts";
+import { readPull, type StoredPull } from "../store/raw/manifest.ts";
+import { keyFor, type RawKey } from "../store/raw/raw-key.ts";
+import { RawStore } from "../store/raw/raw-store.ts";
+import { linesOf } from "../store/raw/segment-reader.ts";
+
+/** Where a record stands in the responses as they were kept. */
+export interface RawPlace {
+  /** `sha256#/json/pointer`. */
+  readonly raw: string;
+  readonly pull: string;
+  /** The segment, below the home. */
+  readonly file: string;
+  /** Of the pull, counted from 0. */
+  readonly line: number;
+  readonly pointer: string;
+  readonly status: number;
+  /** RFC 3339, UTC. */
+  readonly receivedAt: string;
+  readonly request: Envelope["request"];
+}
+
+/** A record as its response said it. */
+export interface RawRecord {
+  readonly place: RawPlace;
+  /** The very text of the record. */
+  readonly text: string;
+  readonly record: Json;
+  readonly pull: StoredPull;
+}
+
+export interface RawParts {
+  readonly home: string;
+  readonly rawKey?: RawKey;
+}
+
+/** Which records of a collection are looked for in a pull. */
+export interface RawWanted {
+  readonly source: string;
+  readonly collection: string;
+  readonly pull: string;
+  readonly raws: readonly string[];
+}
+
+/** Finds records in a pull by their raw references, in the order of these. Throws `STORE_UNAVAILABLE` for one that is not there, or not what it was. */
+export async function rawRecords({ home, rawKey }: RawParts, wanted: RawWanted): Promise<readonly RawRecord[]> {
+  const { source, collection, raws } = wanted;
+  const pull = await readPull(`${new RawStore(home).root}/${source}/${collection}/${wanted.pull}`);
+  const key = keyFor(pull.manifest.keyId, rawKey, `${source}.${collection} ${wanted.pull}`);
+  const hashes = new Set(raws.map(raw => splitRaw(raw).hash));
+  const found = new Map<string, { envelope: Envelope; path: string }>();
+  for (const [index, segment] of pull.manifest.segments.entries()) {
+    const path = pull.paths[index]!;
+    for await (const envelope of linesOf([{ path, sizeBytes: segment.sizeBytes, isOpen: false }], key))
+      if (hashes.has(envelope.sha256) && !found.has(envelope.sha256)) found.set(envelope.sha256, { envelope, path });
+    if (found.size === hashes.size) break;
+  }
+  return raws.map(raw => {
+    const { hash, pointer } = splitRaw(raw);
+    const { envelope, path } = found.get(hash) ?? lost(wanted, `response ${hash} is not in it`);
+    if (createHash("sha256").update(envelope.body).digest("hex") !== hash) return lost(wanted, `response ${hash} was changed`);
+    const text = textAt(envelope.body, pointer) ?? lost(wanted, `nothing is at ${pointer} of response ${hash}`);
+    const { line, status, receivedAt, request } = envelope;
+    const place = { raw, pull: wanted.pull, file: relative(home, path), line, pointer, status, receivedAt, request };
+    return { place, text, record: parseJson(text), pull };
+  });
+}
+
+/** The parts of a raw reference; a pointer may have a # of its own. */
+function splitRaw(raw: string): { readonly hash: string; readonly pointer: string } {
+  const at = raw.indexOf("#");
+  return { hash: raw.slice(0, at), pointer: raw.slice(at + 1) };
+}
+
+function lost({ source, collection, pull }: RawWanted, problem: string): never {
+  throw new StoreError("STORE_UNAVAILABLE", `pull ${pull} of ${source}.${collection}: ${problem}`, { retryable: false });
+}
