@@ -1,8 +1,8 @@
 import { Readable } from "node:stream";
 import type { FastifyInstance } from "fastify";
 import type { CallCounter } from "./calls.ts";
+import type { FaultBook } from "./fault-book.ts";
 import { readFault } from "./faults.ts";
-import type { FaultBook } from "./faults.ts";
 import type { Imitation } from "./imitation.ts";
 import type { Population } from "./population.ts";
 import { truthText } from "./truth.ts";

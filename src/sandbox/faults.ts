@@ -8,8 +8,15 @@ const always = {
   match: text.optional(),
   /** How many requests to break; without end when absent. */
   times: z.int().min(1).optional(),
+  /** How many in a hundred of the requests that match are broken, by the draws of `seed`; all when absent. */
+  percent: z.number().gt(0).max(100).optional(),
+  /** The same seed and the same order of requests break the same ones; 1 unless given. */
+  seed: z.int().min(0).optional(),
 };
 const answer = { body: z.json().optional(), contentType: text.optional() };
+
+/** What `Retry-After` says: seconds, any text, or the HTTP date so many seconds from now. */
+const retryAfter = z.union([z.number().min(0), text, z.strictObject({ dateInSeconds: z.number() })]);
 
 const change = z.union([
   z.strictObject({ rename: z.strictObject({ from: text, to: text }) }),
@@ -17,13 +24,19 @@ const change = z.union([
   z.strictObject({ retype: text }),
 ]);
 
+const encodings = ["utf-16le", "utf-16be", "latin1"] as const;
+const targets = ["other-host", "itself", "downgrade"] as const;
+const forms = ["duplicate-members", "proto-members"] as const;
+const redirectStatus = z.union([301, 302, 303, 307, 308].map(status => z.literal(status)));
+const sizeBytes = z.int().min(1).max(Number.MAX_SAFE_INTEGER);
+
 const faultContract = z.discriminatedUnion("kind", [
   z.strictObject({
     ...always,
     ...answer,
     kind: z.literal("status"),
     status: z.int().min(400).max(599),
-    retryAfter: z.union([z.number().min(0), text]).optional(),
+    retryAfter: retryAfter.optional(),
   }),
   z.strictObject({ ...always, kind: z.literal("delay"), delayMs: z.int().min(1).max(600_000) }),
   z.strictObject({ ...always, kind: z.literal("stall") }),
@@ -34,13 +47,29 @@ const faultContract = z.discriminatedUnion("kind", [
   z.strictObject({ ...always, body: answer.body, kind: z.literal("graphql-errors") }),
   z.strictObject({ ...always, kind: z.literal("expire-token") }),
   z.strictObject({ ...always, kind: z.literal("drift"), change }),
+  z.strictObject({
+    ...always,
+    kind: z.literal("drip"),
+    everyMs: z.int().min(1).max(600_000).optional(),
+    bytes: z.int().min(1).optional(),
+  }),
+  z.strictObject({ ...always, kind: z.literal("cut-headers") }),
+  z.strictObject({ ...always, kind: z.literal("cut-chunk") }),
+  z.strictObject({ ...always, kind: z.literal("huge"), sizeBytes: sizeBytes.optional() }),
+  z.strictObject({ ...always, kind: z.literal("bomb"), sizeBytes: sizeBytes.optional() }),
+  z.strictObject({ ...always, kind: z.literal("content-type"), contentType: text.optional() }),
+  z.strictObject({ ...always, kind: z.literal("charset"), encoding: z.enum(encodings), declares: text.optional() }),
+  z.strictObject({ ...always, kind: z.literal("bom") }),
+  z.strictObject({ ...always, kind: z.literal("redirect"), to: z.enum(targets), status: redirectStatus.optional() }),
+  z.strictObject({ ...always, kind: z.literal("hostile-json"), form: z.enum(forms) }),
+  z.strictObject({ ...always, kind: z.literal("multi-status") }),
 ]);
+
+/** Every kind of fault, in the order in which they are declared. */
+export const faultKinds: readonly Fault["kind"][] = faultContract.options.map(({ shape }) => shape.kind.value);
 
 /** A way to break a source, as it is posted to the control interface. */
 export type Fault = z.infer<typeof faultContract>;
-
-/** A fault in force, with its number and the requests it has broken so far. */
-type FaultInForce = Fault & { readonly id: number; readonly used: number };
 
 /** What is wrong with a posted fault, for the 400 answer. */
 export interface FaultProblem {
@@ -50,12 +79,20 @@ export interface FaultProblem {
 }
 
 const remedies: Readonly<Record<string, string>> = {
-  kind: "use one of status, delay, stall, reset, truncate, malformed, empty, graphql-errors, expire-token, drift",
+  kind: `use one of ${faultKinds.join(", ")}`,
   source: "name one of the sources that this sandbox serves",
-  status: "give a whole number from 400 to 599",
-  retryAfter: "give seconds as a number, or an HTTP date as text",
+  status: "give a whole number from 400 to 599; for a redirect 301, 302, 303, 307 or 308",
+  retryAfter: 'give seconds as a number, an HTTP date as text, or {"dateInSeconds": seconds from now}',
   delayMs: "give whole milliseconds from 1 to 600000",
   after: "give a whole number of bytes, 0 or more",
+  everyMs: "give whole milliseconds from 1 to 600000, or leave it out for 1000",
+  bytes: "give a whole number of bytes from 1, or leave it out for 1",
+  sizeBytes: "give a whole number of bytes from 1, or leave it out",
+  encoding: `use one of ${encodings.join(", ")}`,
+  to: `use one of ${targets.join(", ")}`,
+  form: `use one of ${forms.join(", ")}`,
+  percent: "give a number above 0, at most 100, or leave it out to break every request",
+  seed: "give a whole number from 0, or leave it out for 1",
   times: "give a whole number from 1, or leave it out to break every request",
   match: 'give a part of "METHOD /path?query", or leave it out to match everything',
   change: 'give {"rename": {"from": …, "to": …}}, {"remove": field} or {"retype": field}',
@@ -77,63 +114,4 @@ export function readFault(body: unknown, sources: readonly string[]): Fault | Fa
   const fault = read.data as Fault;
   if (sources.includes(fault.source)) return fault;
   return { field: "source", message: `source: there is no source ${fault.source}`, remedy: `name one of ${sources.join(", ")}` };
-}
-
-/** The faults in force and the tokens they have revoked. */
-export interface FaultBook {
-  add(fault: Fault): FaultInForce;
-  list(): readonly FaultInForce[];
-  /** Lifts every fault, revoked tokens included. */
-  clear(): void;
-  /**
-   * The faults that a request meets, in the order they were posted, up to and including the first that answers in the
-   * source's place. Each is counted as used.
-   */
-  meet(
-    source: string,
-    request: { readonly line: string; readonly body: string; readonly authorization: string | undefined },
-  ): readonly Fault[];
-  /** Whether an `Authorization` header value has been revoked for a source. */
-  isRevoked(source: string, authorization: string | undefined): boolean;
-}
-
-const letsThrough: ReadonlySet<Fault["kind"]> = new Set<Fault["kind"]>(["delay", "truncate", "drift", "expire-token"]);
-const limitOf = (fault: Fault) => fault.times ?? (fault.kind === "expire-token" ? 1 : Number.POSITIVE_INFINITY);
-
-/** Makes an empty book. */
-export function createFaultBook(): FaultBook {
-  let faults: { readonly fault: Fault; readonly id: number; used: number }[] = [];
-  let nextId = 1;
-  const revoked = new Set<string>();
-  const tokenOf = (source: string, authorization: string) => `${source} ${authorization}`;
-  const shown = ({ fault, id, used }: (typeof faults)[number]): FaultInForce => ({ ...fault, id, used });
-  const add = (fault: Fault) => {
-    const entry = { fault, id: nextId++, used: 0 };
-    faults.push(entry);
-    return shown(entry);
-  };
-  const clear = () => {
-    faults = [];
-    revoked.clear();
-  };
-  const isRevoked = (source: string, authorization: string | undefined) =>
-    authorization !== undefined && revoked.has(tokenOf(source, authorization));
-  const meet: FaultBook["meet"] = (source, { line, body, authorization }) => {
-    const met: Fault[] = [];
-    for (const entry of faults) {
-      const { fault } = entry;
-      if (fault.source !== source || entry.used >= limitOf(fault)) continue;
-      const wanted = fault.match?.toLowerCase() ?? "";
-      if (!line.toLowerCase().includes(wanted) && !body.toLowerCase().includes(wanted)) continue;
-      if (fault.kind === "expire-token") {
-        if (authorization === undefined || isRevoked(source, authorization)) continue;
-        revoked.add(tokenOf(source, authorization));
-      }
-      entry.used++;
-      met.push(fault);
-      if (!letsThrough.has(fault.kind)) break;
-    }
-    return met;
-  };
-  return { add, list: () => faults.map(shown), clear, meet, isRevoked };
 }

@@ -3,7 +3,7 @@ import { fastify } from "fastify";
 import type { FastifyInstance } from "fastify";
 import { createCallCounter } from "./calls.ts";
 import { mountControl } from "./control.ts";
-import { createFaultBook } from "./faults.ts";
+import { createFaultBook } from "./fault-book.ts";
 import type { Imitation, World } from "./imitation.ts";
 import { injectFaults } from "./inject.ts";
 import { createPopulation } from "./population.ts";
@@ -60,7 +60,7 @@ function mountAll(app: FastifyInstance, options: SandboxOptions): void {
   const world: World = { population, clock, quotas, seed, onReset: callback => void resets.push(callback) };
   for (const imitation of imitations) {
     const mount = async (instance: FastifyInstance) => {
-      injectFaults(instance, { source: imitation.name, faults, calls });
+      injectFaults(instance, { source: imitation.name, faults, calls, clock });
       await imitation.mount(instance, world);
     };
     app.register(mount, { prefix: `/${imitation.name}` });

@@ -1,6 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "@jest/globals";
+import { faultKinds } from "../../../src/sandbox/faults.ts";
 import { pagingDocument } from "./paging.ts";
 import { errorsDocument, settingsTable } from "./tables.ts";
 
@@ -29,4 +30,9 @@ describe("documents that repeat what the code says", () => {
 
   it("the README's settings are those that are read", () =>
     expectDocument("README.md", text => withBlock(text, "settings", settingsTable())));
+
+  it("the README names every kind of fault", async () => {
+    const text = await readFile(pathOf("README.md"), "utf8");
+    expect(faultKinds.filter(kind => !text.includes(`\`${kind}\``) && !text.includes(`"kind":"${kind}"`))).toEqual([]);
+  });
 });
