@@ -18,6 +18,8 @@ export interface Config {
   readonly store: string;
   /** Which old pulls stay. */
   readonly retention: { readonly keepPulls: number; readonly keepDays: number };
+  /** Where builds are told as OpenLineage events; `url` null: in files only. */
+  readonly lineage: { readonly url: string | null; readonly namespace: string; readonly timeoutMs: number };
   /** What replicas share; null: each is on its own. */
   readonly redisUrl: string | null;
   readonly deadlineMs: number;
@@ -48,6 +50,16 @@ export const settings = {
   },
   RAW_KEEP_PULLS: { fallback: "10", meaning: "pulls of each collection that are kept, beside those that are in use" },
   RAW_KEEP_DAYS: { fallback: "90", meaning: "days that a pull is kept, beside those that are in use" },
+  OPENLINEAGE_URL: {
+    fallback: "",
+    meaning: "OpenLineage server that is told of builds; told in files of TRIBUTARY_HOME alone unless given",
+  },
+  OPENLINEAGE_API_KEY: { fallback: "", meaning: "secret: the server's bearer token, where it wants one" },
+  OPENLINEAGE_NAMESPACE: { fallback: "tributary", meaning: "namespace of the jobs and tables in these events" },
+  OPENLINEAGE_TIMEOUT_MS: {
+    fallback: "5000",
+    meaning: "time that the server has to take an event; a build does not fail for it",
+  },
   DEADLINE_MS: {
     fallback: "10000",
     meaning: "time that a query may take; a client may ask for less with X-Tributary-Deadline-Ms",
@@ -95,6 +107,11 @@ export function readConfig(environment: Environment): Config {
     home: resolve(text("TRIBUTARY_HOME")),
     store: "store",
     retention: { keepPulls: count("RAW_KEEP_PULLS", 1), keepDays: count("RAW_KEEP_DAYS", 1) },
+    lineage: {
+      url: text("OPENLINEAGE_URL") || null,
+      namespace: text("OPENLINEAGE_NAMESPACE"),
+      timeoutMs: count("OPENLINEAGE_TIMEOUT_MS", 1),
+    },
     redisUrl: text("REDIS_URL") || null,
     deadlineMs: count("DEADLINE_MS", 1),
     refreshMs: count("REFRESH_MS", 1_000),

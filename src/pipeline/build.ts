@@ -13,7 +13,9 @@ import { load, type TableReport } from "./load.ts";
 import { type Normalized, normalize, prepare } from "./normalize.ts";
 import { refuseTooMuch } from "./quarantine.ts";
 import { type OnProgress, stopIfAborted } from "./progress.ts";
-import { identitiesPlan, identityEdgesPlan, issuesPlan, planOf, quarantinePlan, tableNames } from "./tables.ts";
+import { type LineageTarget, withRunEvents } from "./run-events.ts";
+import { writeContracts } from "./odcs.ts";
+import { datasetPlans, tableNames } from "./tables.ts";
 import { versionOf } from "./version.ts";
 import type { Workbench } from "../mapping/bench.ts";
 import { openWorkbench } from "./workbench.ts";
@@ -28,6 +30,8 @@ export interface BuildOptions {
   readonly onProgress?: OnProgress;
   /** The key of responses that are kept encrypted. */
   readonly rawKey?: RawKey;
+  /** Where start and end are told, as OpenLineage has it, beside the file in `<home>/openlineage`. */
+  readonly lineage?: LineageTarget;
 }
 
 export interface BuildResult extends DatasetManifest {
@@ -64,7 +68,8 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   const store = new DatasetStore(home);
   const known = await store.find(version);
   const make = (folder: string) => makeDataset({ catalog, folder, rawKey, onProgress, signal, decisions }, inputs, version);
-  const manifest = known ?? (await store.publish(version, make));
+  const publish = () => store.publish(version, make);
+  const manifest = known ?? (await withRunEvents({ home, version, inputs, target: options.lineage }, publish));
   await store.select(version);
   return { ...manifest, path: store.pathOf(version), isNew: known === undefined, passedOver: inputs.flatMap(reportPassedOver) };
 }
@@ -80,7 +85,7 @@ async function makeDataset(parts: Omit<Work, "bench">, inputs: readonly BuildInp
     const collections: CollectionReport[] = [];
     for (const each of normalized) collections.push(await reportCollection(bench, each));
     const reports = inputs.map(reportInput);
-    return {
+    const manifest: DatasetManifest = {
       format: 1,
       version,
       isComplete: reports.every(({ verdict }) => verdict === "complete"),
@@ -89,6 +94,8 @@ async function makeDataset(parts: Omit<Work, "bench">, inputs: readonly BuildInp
       collections,
       lineage: datasetLineage(parts.catalog),
     };
+    await writeContracts(parts.folder, manifest, datasetPlans);
+    return manifest;
   } finally {
     bench.close();
     await rm(spill, { recursive: true, force: true });
@@ -152,7 +159,7 @@ async function makeTables(
   }
   await bench.run(`CREATE TABLE identities AS ${identitiesSql(of("Customer"))}`);
   const tables: TableReport[] = [];
-  for (const plan of [...entityNames.map(planOf), identitiesPlan, identityEdgesPlan, issuesPlan, quarantinePlan]) {
+  for (const plan of datasetPlans) {
     stopIfAborted(signal, "the build");
     const table = await load(bench, plan, folder);
     tables.push(table);

@@ -1,4 +1,4 @@
-import { canonical, type EntityName, type FieldKind, fieldsOf } from "../core/canonical.ts";
+import { canonical, entityNames, type EntityName, type FieldKind, fieldsOf } from "../core/canonical.ts";
 import { named } from "../mapping/sql-text.ts";
 
 /** The table that an entity's rows go to. */
@@ -115,3 +115,12 @@ export const quarantinePlan: TablePlan = {
   ].map(text),
   order: ["source", "collection", "raw"],
 };
+
+/** Every table of a dataset. */
+export const datasetPlans: readonly TablePlan[] = [
+  ...entityNames.map(planOf),
+  identitiesPlan,
+  identityEdgesPlan,
+  issuesPlan,
+  quarantinePlan,
+];

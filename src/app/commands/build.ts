@@ -1,5 +1,6 @@
 import { build, type BuildResult } from "../../pipeline/build.ts";
 import { type Config, readConfig } from "../config.ts";
+import { lineageOption } from "../lineage-endpoint.ts";
 import { createLogger } from "../logger.ts";
 import { showProgress } from "../progress.ts";
 import { rawKeyOption } from "../raw-key.ts";
@@ -14,10 +15,12 @@ export async function buildCommand(options: { json?: boolean }): Promise<void> {
 }
 
 /** Builds the tables, with everything that takes put together from the settings. */
-export async function buildTables({ home, logLevel, logFile }: Config, signal: AbortSignal): Promise<BuildResult> {
-  const key = rawKeyOption(process.env, createLogger(logLevel, logFile ?? `${home}/tributary.log`));
+export async function buildTables(config: Config, signal: AbortSignal): Promise<BuildResult> {
+  const { home, logLevel, logFile } = config;
+  const logger = createLogger(logLevel, logFile ?? `${home}/tributary.log`);
+  const options = { ...rawKeyOption(process.env, logger), ...lineageOption(config, process.env, logger) };
   const progress = showProgress();
-  const parts = { catalog: await discoverSources(), home, signal, onProgress: progress.show, ...key };
+  const parts = { catalog: await discoverSources(), home, signal, onProgress: progress.show, ...options };
   return build(parts).finally(() => progress.end());
 }
 

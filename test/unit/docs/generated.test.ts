@@ -28,8 +28,8 @@ describe("documents that repeat what the code says", () => {
 
   it("docs/pagination.md is what the styles of paging state", () => expectDocument("docs/pagination.md", pagingDocument));
 
-  it("the README's settings are those that are read", () =>
-    expectDocument("README.md", text => withBlock(text, "settings", settingsTable())));
+  it("docs/settings.md has the settings that are read", () =>
+    expectDocument("docs/settings.md", text => withBlock(text, "settings", settingsTable())));
 
   it("the README names every kind of fault", async () => {
     const text = await readFile(pathOf("README.md"), "utf8");

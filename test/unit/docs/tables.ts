@@ -34,7 +34,7 @@ export function errorsDocument(): string {
   return `${errorsIntroduction}${sections.join("")}`;
 }
 
-/** The README's table of settings, from what the configuration reads. */
+/** The table of settings, from what the configuration reads. */
 export const settingsTable = (): string =>
   tableOf(
     ["variable", "default", "meaning"],
