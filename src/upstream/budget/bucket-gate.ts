@@ -1,7 +1,7 @@
 import Bottleneck from "bottleneck";
 import type { UpstreamRequest } from "../../source/request.ts";
 import type { CallContext } from "../context.ts";
-import { type Gate, type LimitStatus, type Permit, takeFrom } from "./gate.ts";
+import { type LimitStatus, type Permit, type ScalableGate, takeFrom } from "./gate.ts";
 import type { LearnedLimit } from "./learned.ts";
 
 const REFILL_MS = 250;
@@ -22,7 +22,7 @@ interface BucketOptions {
  * A bucket that refills all the time; what a request took less than was reserved comes back. It refills by the time that has passed, from the first
  * answer on: Bottleneck's own refill adds a fixed amount on each beat, and a late beat's share is lost.
  */
-export class BucketGate implements Gate {
+export class BucketGate implements ScalableGate {
   readonly #options: BucketOptions;
   readonly #limiter: Bottleneck;
   /** Runs only while the bucket is not full. */
@@ -31,6 +31,7 @@ export class BucketGate implements Gate {
   /** What is in the bucket, as far as it is known without asking the limiter. */
   #left: number;
   #underWay = 0;
+  #share = 1;
 
   constructor(options: BucketOptions) {
     this.#options = options;
@@ -62,6 +63,13 @@ export class BucketGate implements Gate {
     void this.#limiter.incrementReservoir(-taken);
   }
 
+  scale(share: number): void {
+    const change = this.#options.capacity * (share - this.#share);
+    this.#share = share;
+    this.#left += change;
+    void this.#limiter.incrementReservoir(change);
+  }
+
   async status(): Promise<LimitStatus> {
     const { name, unit, capacity } = this.#options;
     const left = Math.max(0, Math.floor((await this.#limiter.currentReservoir()) ?? capacity));
@@ -74,7 +82,11 @@ export class BucketGate implements Gate {
   }
 
   #reserved(request: UpstreamRequest): number {
-    return Math.min(this.#options.weightOf(request), this.#options.capacity);
+    return Math.min(this.#options.weightOf(request), this.#capacity());
+  }
+
+  #capacity(): number {
+    return this.#options.capacity * this.#share;
   }
 
   #permit(reserved: number): Permit {
@@ -102,7 +114,7 @@ export class BucketGate implements Gate {
     const elapsedMs = nowMs - (this.#refilledAtMs ?? nowMs);
     if (elapsedMs <= 0) return;
     this.#refilledAtMs = nowMs;
-    if ((await this.#add((elapsedMs * this.#options.perSecond) / 1000)) < this.#options.capacity) return;
+    if ((await this.#add((elapsedMs * this.#options.perSecond * this.#share) / 1000)) < this.#capacity()) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
     this.#refilledAtMs = undefined;
@@ -111,7 +123,7 @@ export class BucketGate implements Gate {
   /** Puts points back, up to the capacity; resolves with what is in the bucket then. */
   async #add(points: number): Promise<number> {
     const left = (await this.#limiter.currentReservoir()) ?? 0;
-    const added = Math.min(Math.max(0, points), this.#options.capacity - left);
+    const added = Math.min(Math.max(0, points), this.#capacity() - left);
     this.#left = left + added;
     return added === 0 ? left : ((await this.#limiter.incrementReservoir(added)) ?? left + added);
   }

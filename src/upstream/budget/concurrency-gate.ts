@@ -2,21 +2,22 @@ import Bottleneck from "bottleneck";
 import type { ConcurrencyLimit } from "../../source/limits.ts";
 import type { UpstreamRequest } from "../../source/request.ts";
 import type { CallContext } from "../context.ts";
-import { type Gate, type LimitStatus, type Permit, takeFrom } from "./gate.ts";
+import { type LimitStatus, type Permit, type ScalableGate, scaled, takeFrom } from "./gate.ts";
 
-/** At most so many requests under way at once, over the account or for each operation. */
-export class ConcurrencyGate implements Gate {
+/** At most so many requests under way at once. */
+export class ConcurrencyGate implements ScalableGate {
   readonly #limit: ConcurrencyLimit;
-  readonly #limiters = new Map<string, Bottleneck>();
+  readonly #limiter: Bottleneck;
+  #share = 1;
 
   constructor(limit: ConcurrencyLimit) {
     this.#limit = limit;
+    this.#limiter = new Bottleneck({ reservoir: limit.max });
   }
 
-  async acquire(request: UpstreamRequest, context: CallContext): Promise<Permit> {
-    const limiter = this.#limiterOf(this.#limit.per === "operation" ? request.operation : "account");
-    await takeFrom(limiter, 1, context);
-    const giveBack = () => void limiter.incrementReservoir(1);
+  async acquire(_request: UpstreamRequest, context: CallContext): Promise<Permit> {
+    await takeFrom(this.#limiter, 1, context);
+    const giveBack = () => void this.#limiter.incrementReservoir(1);
     return { settle: giveBack, cancel: giveBack };
   }
 
@@ -29,29 +30,19 @@ export class ConcurrencyGate implements Gate {
     // Nobody says how many requests are under way.
   }
 
+  scale(share: number): void {
+    void this.#limiter.incrementReservoir(scaled(this.#limit.max, share) - scaled(this.#limit.max, this.#share));
+    this.#share = share;
+  }
+
   async status(): Promise<LimitStatus> {
     const { max, per } = this.#limit;
-    const limiters = [...this.#limiters.values()];
-    const left = await Promise.all(limiters.map(limiter => limiter.currentReservoir()));
-    return {
-      name: per === "account" ? "at once" : "at once per operation",
-      unit: "at once",
-      allowed: max,
-      left: Math.min(max, ...left.map(units => units ?? max)),
-      queued: limiters.reduce((sum, limiter) => sum + limiter.counts().QUEUED, 0),
-      windowMs: null,
-    };
+    const left = Math.max(0, Math.min(max, (await this.#limiter.currentReservoir()) ?? max));
+    const name = per === "account" ? "at once" : "at once per operation";
+    return { name, unit: "at once", allowed: max, left, queued: this.#limiter.counts().QUEUED, windowMs: null };
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#limiters.values()].map(limiter => limiter.disconnect()));
-  }
-
-  #limiterOf(name: string): Bottleneck {
-    const known = this.#limiters.get(name);
-    if (known) return known;
-    const limiter = new Bottleneck({ reservoir: this.#limit.max });
-    this.#limiters.set(name, limiter);
-    return limiter;
+    await this.#limiter.disconnect();
   }
 }

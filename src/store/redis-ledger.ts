@@ -1,0 +1,93 @@
+import type { Redis } from "ioredis";
+import { asError, StoreError } from "../core/errors.ts";
+import { exchangeScript, pauseScript, spendScript } from "./redis-ledger-script.ts";
+import type { RedisReplicas } from "./redis-replicas.ts";
+
+/** Longer than this, an asker is better served by the part of the limit that its own process may use. */
+const ANSWER_MS = 1_000;
+const DEAD_AFTER_MS = 10_000;
+/** So long after a ledger's beginning there may be replicas that have not told it what they have. */
+const NEW_FOR_MS = 3_000;
+const POLL_MS = 100;
+const HEAD_START_MS = 1_000;
+const KEEP_MS = 600_000;
+
+/** What the ledger has to read of a question; the rest goes through as it is. */
+interface Question {
+  readonly wanted: { readonly live: number; readonly bulk: number };
+}
+
+interface Reply {
+  readonly isKnown: boolean;
+  readonly granted: { readonly live: number; readonly bulk: number };
+  readonly againInMs: number;
+  readonly left: number;
+  readonly pausedForMs: number;
+  readonly epoch: string;
+}
+
+type RawReply = [known: number, live: string, bulk: string, againInMs: number, left: string, pausedForMs: number, epoch: string];
+
+/** The limits of one source's account, kept in Redis by all replicas. Implements the upstream's ledger. */
+export class RedisLedger {
+  readonly #redis: Redis;
+  readonly #replicas: RedisReplicas;
+  readonly #prefix: string;
+
+  /** @param account tells the accounts apart to which limits belong, such as a source's name and address. */
+  constructor(redis: Redis, { account, replicas }: { account: string; replicas: RedisReplicas }) {
+    this.#redis = redis;
+    this.#replicas = replicas;
+    this.#prefix = `tributary:{budget:${account}}`;
+  }
+
+  async exchange(pool: string, question: Question): Promise<Reply> {
+    const keys = ["seen", "held", "wanted", "due", "meta"].map(name => `${this.#prefix}:${pool}:${name}`);
+    const settings = {
+      replica: this.#replicas.id,
+      deadAfterMs: DEAD_AFTER_MS,
+      newForMs: NEW_FOR_MS,
+      pollMs: POLL_MS,
+      headStartMs: HEAD_START_MS,
+      keepMs: KEEP_MS,
+      newEpoch: crypto.randomUUID(),
+    };
+    const text = JSON.stringify({ ...question, ...settings });
+    const answer = await this.#run(() => this.#redis.eval(exchangeScript, 6, ...keys, this.#paused, text));
+    const [known, live, bulk, againInMs, left, pausedForMs, epoch] = answer as RawReply;
+    const granted = { live: Number(live), bulk: Number(bulk) };
+    return { isKnown: known === 1, granted, againInMs, left: Number(left), pausedForMs, epoch };
+  }
+
+  async spend(pool: string, day: number, units: number): Promise<number> {
+    return Number(await this.#run(() => this.#redis.eval(spendScript, 1, `${this.#prefix}:${pool}:${day}`, units)));
+  }
+
+  async pause(forMs: number): Promise<void> {
+    await this.#run(() => this.#redis.eval(pauseScript, 1, this.#paused, Math.ceil(forMs)));
+  }
+
+  replicas(): number {
+    return this.#replicas.count();
+  }
+
+  get #paused(): string {
+    return `${this.#prefix}:paused`;
+  }
+
+  /** Throws `STORE_UNAVAILABLE` when there is no answer in time. A connection that is being made for the first time is waited for. */
+  async #run(command: () => Promise<unknown>): Promise<unknown> {
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(() => reject(new Error(`no answer within ${ANSWER_MS} ms`)), ANSWER_MS);
+    try {
+      if (this.#redis.status === "reconnecting" || this.#redis.status === "end" || this.#redis.status === "close")
+        throw new Error("the connection is lost");
+      await Promise.race([this.#replicas.ready, late]);
+      return await Promise.race([command(), late]);
+    } catch (cause) {
+      throw new StoreError("STORE_UNAVAILABLE", `Redis: ${asError(cause).message}`, { cause });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
