@@ -160,9 +160,12 @@ if q.wanted.live > 0 then setMeta('live', now) end
 local mostMine = isWindow and now < number(meta('began')) + q.newForMs and (q.mostWhileNew - q.mine) or terms.units
 local live = part(math.min(left, mostMine), q.wanted.live, others.live, q.first.live)
 local room = math.min(left - live - others.live, mostMine - live)
+local isBusy = number(meta('live')) > now - 30000
 if isWindow then
-  local isBusy = number(meta('live')) > now - 30000
   room = math.min(room, (isBusy and terms.busyBulk or terms.quietBulk) - out.bulk)
+elseif isBusy then
+  -- A request that needs nearly all of the bucket would wait for ever for the reserve to be full as well.
+  room = math.min(room, room - math.min(terms.reserve, terms.units - q.first.bulk))
 end
 local bulk = part(room, q.wanted.bulk, others.bulk, q.first.bulk)
 left = left - live - bulk

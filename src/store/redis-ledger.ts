@@ -28,15 +28,38 @@ interface Reply {
 
 type RawReply = [known: number, live: string, bulk: string, againInMs: number, left: string, pausedForMs: number, epoch: string];
 
+/** The scripts, sent by their digest once Redis knows them. */
+interface Scripts {
+  tributaryExchange(...keysAndQuestion: string[]): Promise<unknown>;
+  tributarySpend(key: string, units: number): Promise<unknown>;
+  tributaryPause(key: string, forMs: number): Promise<unknown>;
+}
+
+function withScripts(redis: Redis): Redis & Scripts {
+  redis.defineCommand("tributaryExchange", { numberOfKeys: 6, lua: exchangeScript });
+  redis.defineCommand("tributarySpend", { numberOfKeys: 1, lua: spendScript });
+  redis.defineCommand("tributaryPause", { numberOfKeys: 1, lua: pauseScript });
+  return redis as Redis & Scripts;
+}
+
+export interface RedisLedgerOptions {
+  /** Tells the accounts apart to which limits belong, such as a source's name and address. */
+  readonly account: string;
+  readonly replicas: RedisReplicas;
+  /** After so long without a word a replica is taken for dead and what it held is taken back; 10 s unless stated. */
+  readonly deadAfterMs?: number;
+}
+
 /** The limits of one source's account, kept in Redis by all replicas. Implements the upstream's ledger. */
 export class RedisLedger {
-  readonly #redis: Redis;
+  readonly #redis: Redis & Scripts;
   readonly #replicas: RedisReplicas;
   readonly #prefix: string;
+  readonly #deadAfterMs: number;
 
-  /** @param account tells the accounts apart to which limits belong, such as a source's name and address. */
-  constructor(redis: Redis, { account, replicas }: { account: string; replicas: RedisReplicas }) {
-    this.#redis = redis;
+  constructor(redis: Redis, { account, replicas, deadAfterMs = DEAD_AFTER_MS }: RedisLedgerOptions) {
+    this.#deadAfterMs = deadAfterMs;
+    this.#redis = withScripts(redis);
     this.#replicas = replicas;
     this.#prefix = `tributary:{budget:${account}}`;
   }
@@ -45,7 +68,7 @@ export class RedisLedger {
     const keys = ["seen", "held", "wanted", "due", "meta"].map(name => `${this.#prefix}:${pool}:${name}`);
     const settings = {
       replica: this.#replicas.id,
-      deadAfterMs: DEAD_AFTER_MS,
+      deadAfterMs: this.#deadAfterMs,
       newForMs: NEW_FOR_MS,
       pollMs: POLL_MS,
       headStartMs: HEAD_START_MS,
@@ -53,18 +76,18 @@ export class RedisLedger {
       newEpoch: crypto.randomUUID(),
     };
     const text = JSON.stringify({ ...question, ...settings });
-    const answer = await this.#run(() => this.#redis.eval(exchangeScript, 6, ...keys, this.#paused, text));
+    const answer = await this.#run(() => this.#redis.tributaryExchange(...keys, this.#paused, text));
     const [known, live, bulk, againInMs, left, pausedForMs, epoch] = answer as RawReply;
     const granted = { live: Number(live), bulk: Number(bulk) };
     return { isKnown: known === 1, granted, againInMs, left: Number(left), pausedForMs, epoch };
   }
 
   async spend(pool: string, day: number, units: number): Promise<number> {
-    return Number(await this.#run(() => this.#redis.eval(spendScript, 1, `${this.#prefix}:${pool}:${day}`, units)));
+    return Number(await this.#run(() => this.#redis.tributarySpend(`${this.#prefix}:${pool}:${day}`, units)));
   }
 
   async pause(forMs: number): Promise<void> {
-    await this.#run(() => this.#redis.eval(pauseScript, 1, this.#paused, Math.ceil(forMs)));
+    await this.#run(() => this.#redis.tributaryPause(this.#paused, Math.ceil(forMs)));
   }
 
   replicas(): number {

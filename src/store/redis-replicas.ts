@@ -13,7 +13,7 @@ redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - tonumber(ARGV[2]))
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return redis.call('ZCARD', KEYS[1])`;
 
-/** The processes that share a Redis: each says every three seconds that it is there. */
+/** The processes that share a Redis: each says every three seconds that it is there, as long as its connection is open. */
 export class RedisReplicas {
   readonly id = crypto.randomUUID();
   readonly #redis: Redis;
@@ -30,16 +30,12 @@ export class RedisReplicas {
     this.ready = this.#beat();
     this.#timer = setInterval(() => void this.#beat(), BEAT_MS);
     this.#timer.unref();
+    redis.once("end", () => clearInterval(this.#timer));
   }
 
   /** How many there are: the number last counted while Redis cannot be reached. */
   count(): number {
     return Math.max(this.#expected, this.#known);
-  }
-
-  async close(): Promise<void> {
-    clearInterval(this.#timer);
-    await this.#redis.zrem(KEY, this.id).catch(() => undefined); // it lapses by itself
   }
 
   async #beat(): Promise<void> {

@@ -8,6 +8,16 @@ const REFILL_MS = 250;
 /** A provider's bucket that is still nearly full gains nothing while ours, whose points are reserved already, would. */
 const HEAD_START_MS = 1_000;
 const PLENTY = 0.5;
+/** The share of a bucket that bulk work leaves to live reads while there are any. */
+export const BUCKET_RESERVE = 0.1;
+/** So long after the last live read there are some. */
+const LIVE_SEEN_MS = 30_000;
+
+/** Bulk work that waits until the bucket holds its points and the reserve. */
+interface Patient {
+  readonly weight: number;
+  readonly begin: () => void;
+}
 
 interface BucketOptions {
   readonly name: string;
@@ -32,6 +42,10 @@ export class BucketGate implements ScalableGate {
   #left: number;
   #underWay = 0;
   #share = 1;
+  #liveSeenAtMs = Number.NEGATIVE_INFINITY;
+  readonly #patient: Patient[] = [];
+  /** Points of bulk work that has begun to take them. */
+  #beginning = 0;
 
   constructor(options: BucketOptions) {
     this.#options = options;
@@ -42,8 +56,14 @@ export class BucketGate implements ScalableGate {
   async acquire(request: UpstreamRequest, context: CallContext): Promise<Permit> {
     const reserved = this.#reserved(request);
     this.#run();
-    await takeFrom(this.#limiter, reserved, context);
-    return this.#permit(reserved);
+    if (context.priority === "live") this.#liveSeenAtMs = performance.now();
+    if (context.priority === "bulk") await this.#untilThereIsMore(reserved, context);
+    try {
+      await takeFrom(this.#limiter, reserved, context);
+      return this.#permit(reserved);
+    } finally {
+      if (context.priority === "bulk") this.#beginning -= reserved;
+    }
   }
 
   spare(request: UpstreamRequest): Permit | undefined {
@@ -73,7 +93,8 @@ export class BucketGate implements ScalableGate {
   async status(): Promise<LimitStatus> {
     const { name, unit, capacity } = this.#options;
     const left = Math.max(0, Math.floor((await this.#limiter.currentReservoir()) ?? capacity));
-    return { name, unit, allowed: capacity, left, queued: this.#limiter.counts().QUEUED, windowMs: null };
+    const queued = this.#limiter.counts().QUEUED + this.#patient.length;
+    return { name, unit, allowed: capacity, left, queued, windowMs: null };
   }
 
   async close(): Promise<void> {
@@ -83,6 +104,37 @@ export class BucketGate implements ScalableGate {
 
   #reserved(request: UpstreamRequest): number {
     return Math.min(this.#options.weightOf(request), this.#capacity());
+  }
+
+  /** Bulk work begins only when its points are there, so that none of it stands before a live read; the reserve is left while there are any. */
+  #untilThereIsMore(weight: number, { signal }: CallContext): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const leave = () => {
+      this.#patient.splice(this.#patient.indexOf(patient), 1);
+      reject(signal.reason as Error);
+    };
+    const begin = () => {
+      signal.removeEventListener("abort", leave);
+      this.#beginning += weight;
+      resolve();
+    };
+    const patient = { weight, begin };
+    signal.addEventListener("abort", leave, { once: true });
+    this.#patient.push(patient);
+    this.#letBegin();
+    return promise;
+  }
+
+  #letBegin(): void {
+    const isBusy = performance.now() - this.#liveSeenAtMs < LIVE_SEEN_MS;
+    const reserve = isBusy ? this.#capacity() * BUCKET_RESERVE : 0;
+    while (this.#patient.length > 0) {
+      const { weight, begin } = this.#patient[0]!;
+      const needed = Math.min(this.#capacity(), weight + reserve);
+      if (this.#left - this.#beginning < needed) return;
+      this.#patient.shift();
+      begin();
+    }
   }
 
   #capacity(): number {
@@ -125,6 +177,8 @@ export class BucketGate implements ScalableGate {
     const left = (await this.#limiter.currentReservoir()) ?? 0;
     const added = Math.min(Math.max(0, points), this.#capacity() - left);
     this.#left = left + added;
-    return added === 0 ? left : ((await this.#limiter.incrementReservoir(added)) ?? left + added);
+    const now = added === 0 ? left : ((await this.#limiter.incrementReservoir(added)) ?? left + added);
+    this.#letBegin();
+    return now;
   }
 }

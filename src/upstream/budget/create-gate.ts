@@ -1,8 +1,8 @@
 import type { Clock } from "../../core/ports.ts";
 import type { Limit } from "../../source/limits.ts";
 import type { UpstreamRequest } from "../../source/request.ts";
-import { BucketGate } from "./bucket-gate.ts";
-import { ConcurrencyGate } from "./concurrency-gate.ts";
+import { BUCKET_RESERVE, BucketGate } from "./bucket-gate.ts";
+import { bulkPlacesOf, ConcurrencyGate } from "./concurrency-gate.ts";
 import type { Gate, LimitStatus, ScalableGate } from "./gate.ts";
 import type { SharedTerms } from "./ledger.ts";
 import { PerOperationGate } from "./per-operation-gate.ts";
@@ -69,11 +69,13 @@ function termsOf(limit: Pooled): SharedTerms {
       return { kind: "window", units, windowMs, busyBulk, quietBulk };
     }
     case "concurrency":
-      return { kind: "window", units: limit.max, windowMs: 0, busyBulk: limit.max, quietBulk: limit.max };
+      return { kind: "window", units: limit.max, windowMs: 0, busyBulk: bulkPlacesOf(limit), quietBulk: bulkPlacesOf(limit) };
     case "bucket":
-      return { kind: "bucket", units: limit.capacity, perSecond: limit.perSecond };
-    case "cost":
-      return { kind: "bucket", units: limit.capacity, perSecond: limit.restorePerSecond };
+      return { kind: "bucket", units: limit.capacity, perSecond: limit.perSecond, reserve: limit.capacity * BUCKET_RESERVE };
+    case "cost": {
+      const { capacity: units, restorePerSecond: perSecond } = limit;
+      return { kind: "bucket", units, perSecond, reserve: units * BUCKET_RESERVE };
+    }
   }
 }
 

@@ -14,7 +14,13 @@ export type SharedTerms =
       readonly busyBulk: number;
       readonly quietBulk: number;
     }
-  | { readonly kind: "bucket"; readonly units: number; readonly perSecond: number };
+  | {
+      readonly kind: "bucket";
+      readonly units: number;
+      readonly perSecond: number;
+      /** What bulk work leaves in the bucket while there are live reads. */
+      readonly reserve: number;
+    };
 
 /** Units of one class, and in how many ms they are there again. */
 export interface Settled {

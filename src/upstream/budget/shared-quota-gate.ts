@@ -28,10 +28,11 @@ export class SharedQuotaGate implements Gate, Sharer {
     const permit = await this.#own.acquire(request, context);
     const used = await this.#count(weight);
     if (used === undefined) return permit;
+    const isSpent = used > this.#limit.requests;
+    if (isSpent) this.#giveBack(permit, weight);
     this.#own.learn(this.#said(Math.min(used, this.#limit.requests)));
-    if (used <= this.#limit.requests) return { settle: permit.settle, cancel: () => this.#giveBack(permit, weight) };
-    this.#giveBack(permit, weight);
-    return this.#own.acquire(request, context);
+    if (isSpent) return this.#own.acquire(request, context);
+    return { settle: permit.settle, cancel: () => this.#giveBack(permit, weight) };
   }
 
   spare(request: UpstreamRequest): Permit | undefined {
