@@ -1,7 +1,7 @@
 /**
  * One exchange of a replica with the ledger of a limit, as one step: takes in what it has settled, takes back what the dead held, and grants.
  * KEYS: seen, held, wanted, due, meta, paused. ARGV: the question as JSON. Returns: known, granted live, granted bulk, ms until asking again helps, left,
- * ms of pause, epoch.
+ * ms of pause, epoch, whether there are live reads.
  *
  * held: units by `replica|class`. due: settled units that are there again at their score. meta: the epoch, when it began, the sums of what is due, and
  * of a bucket its level and the moment from which it refills.
@@ -24,7 +24,7 @@ local isNew = not epoch
 local seen = number(redis.call('ZSCORE', SEEN, q.replica))
 local isKnown = epoch and q.epoch == epoch and seen > now - q.deadAfterMs
 local tells = type(q.outstanding) == 'table'
-if not isKnown and not tells then return {0, 0, 0, 0, 0, pausedFor, epoch or ''} end
+if not isKnown and not tells then return {0, 0, 0, 0, 0, pausedFor, epoch or '', 0} end
 if isNew then
   epoch = q.newEpoch
   setMeta('epoch', epoch)
@@ -194,7 +194,7 @@ else
   again = math.min(again, math.max(5, math.ceil(needed / terms.perSecond * 1000)))
 end
 for i = 1, 5 do redis.call('PEXPIRE', KEYS[i], q.keepMs) end
-return {1, tostring(live), tostring(bulk), math.ceil(again), tostring(left), pausedFor, epoch}`;
+return {1, tostring(live), tostring(bulk), math.ceil(again), tostring(left), pausedFor, epoch, isBusy and 1 or 0}`;
 
 /** Adds to a counter that is forgotten two days later. KEYS: counter. ARGV: units. */
 export const spendScript = `

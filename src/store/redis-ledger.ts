@@ -24,9 +24,19 @@ interface Reply {
   readonly left: number;
   readonly pausedForMs: number;
   readonly epoch: string;
+  readonly isBusy: boolean;
 }
 
-type RawReply = [known: number, live: string, bulk: string, againInMs: number, left: string, pausedForMs: number, epoch: string];
+type RawReply = [
+  known: number,
+  live: string,
+  bulk: string,
+  againInMs: number,
+  left: string,
+  pausedForMs: number,
+  epoch: string,
+  isBusy: number,
+];
 
 /** The scripts, sent by their digest once Redis knows them. */
 interface Scripts {
@@ -77,9 +87,9 @@ export class RedisLedger {
     };
     const text = JSON.stringify({ ...question, ...settings });
     const answer = await this.#run(() => this.#redis.tributaryExchange(...keys, this.#paused, text));
-    const [known, live, bulk, againInMs, left, pausedForMs, epoch] = answer as RawReply;
+    const [known, live, bulk, againInMs, left, pausedForMs, epoch, isBusy] = answer as RawReply;
     const granted = { live: Number(live), bulk: Number(bulk) };
-    return { isKnown: known === 1, granted, againInMs, left: Number(left), pausedForMs, epoch };
+    return { isKnown: known === 1, granted, againInMs, left: Number(left), pausedForMs, epoch, isBusy: isBusy === 1 };
   }
 
   async spend(pool: string, day: number, units: number): Promise<number> {

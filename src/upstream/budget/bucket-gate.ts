@@ -55,8 +55,7 @@ export class BucketGate implements ScalableGate {
 
   async acquire(request: UpstreamRequest, context: CallContext): Promise<Permit> {
     const reserved = this.#reserved(request);
-    this.#run();
-    if (context.priority === "live") this.#liveSeenAtMs = performance.now();
+    if (context.priority === "live") this.noteLive();
     if (context.priority === "bulk") await this.#untilThereIsMore(reserved, context);
     try {
       await takeFrom(this.#limiter, reserved, context);
@@ -69,7 +68,6 @@ export class BucketGate implements ScalableGate {
   spare(request: UpstreamRequest): Permit | undefined {
     const reserved = this.#reserved(request);
     if (this.#limiter.counts().QUEUED > 0 || this.#left - reserved < this.#options.capacity * PLENTY) return undefined;
-    this.#run();
     void this.#limiter.incrementReservoir(-reserved);
     return this.#permit(reserved);
   }
@@ -83,6 +81,10 @@ export class BucketGate implements ScalableGate {
     void this.#limiter.incrementReservoir(-taken);
   }
 
+  noteLive(): void {
+    this.#liveSeenAtMs = performance.now();
+  }
+
   scale(share: number): void {
     const change = this.#options.capacity * (share - this.#share);
     this.#share = share;
@@ -92,7 +94,7 @@ export class BucketGate implements ScalableGate {
 
   async status(): Promise<LimitStatus> {
     const { name, unit, capacity } = this.#options;
-    const left = Math.max(0, Math.floor((await this.#limiter.currentReservoir()) ?? capacity));
+    const left = Math.max(0, Math.floor(this.#left));
     const queued = this.#limiter.counts().QUEUED + this.#patient.length;
     return { name, unit, allowed: capacity, left, queued, windowMs: null };
   }
@@ -143,10 +145,11 @@ export class BucketGate implements ScalableGate {
 
   #permit(reserved: number): Permit {
     this.#left -= reserved;
+    this.#run();
     this.#underWay++;
     const giveBack = (unused: number) => {
       this.#underWay--;
-      void this.#add(unused);
+      this.#add(unused);
     };
     return {
       settle: actual => {
@@ -158,27 +161,27 @@ export class BucketGate implements ScalableGate {
   }
 
   #run(): void {
-    this.#timer ??= setInterval(() => void this.#refill(), REFILL_MS);
+    this.#timer ??= setInterval(() => this.#refill(), REFILL_MS);
   }
 
-  async #refill(): Promise<void> {
+  #refill(): void {
     const nowMs = performance.now();
     const elapsedMs = nowMs - (this.#refilledAtMs ?? nowMs);
-    if (elapsedMs <= 0) return;
-    this.#refilledAtMs = nowMs;
-    if ((await this.#add((elapsedMs * this.#options.perSecond * this.#share) / 1000)) < this.#capacity()) return;
+    if (elapsedMs > 0) {
+      this.#refilledAtMs = nowMs;
+      this.#add((elapsedMs * this.#options.perSecond * this.#share) / 1000);
+    }
+    if (this.#left < this.#capacity()) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
     this.#refilledAtMs = undefined;
   }
 
-  /** Puts points back, up to the capacity; resolves with what is in the bucket then. */
-  async #add(points: number): Promise<number> {
-    const left = (await this.#limiter.currentReservoir()) ?? 0;
-    const added = Math.min(Math.max(0, points), this.#capacity() - left);
-    this.#left = left + added;
-    const now = added === 0 ? left : ((await this.#limiter.incrementReservoir(added)) ?? left + added);
+  /** Puts points back, up to the capacity. */
+  #add(points: number): void {
+    const added = Math.min(Math.max(0, points), this.#capacity() - this.#left);
+    this.#left += added;
+    void this.#limiter.incrementReservoir(added);
     this.#letBegin();
-    return now;
   }
 }

@@ -47,6 +47,10 @@ export class ConcurrencyGate implements ScalableGate {
     // Nobody says how many requests are under way.
   }
 
+  noteLive(): void {
+    // What is kept for live reads is kept at all times.
+  }
+
   scale(share: number): void {
     const change = (places: number) => scaled(places, share) - scaled(places, this.#share);
     void this.#limiter.incrementReservoir(change(this.#limit.max));

@@ -35,8 +35,10 @@ export interface Gate {
   close(): Promise<void>;
 }
 
-/** A limit that can be kept in part. */
+/** A limit that can be kept together with other processes. */
 export interface ScalableGate extends Gate {
+  /** Another process reads live: bulk work leaves room. */
+  noteLive(): void;
   /** Keeps to a share of the limit, from 0 to 1, from now on; what is in use already counts. */
   scale(share: number): void;
 }

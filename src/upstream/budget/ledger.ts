@@ -71,6 +71,8 @@ export interface Reply {
   /** How long all have to rest, in ms, because one of them was refused. */
   readonly pausedForMs: number;
   readonly epoch: string;
+  /** Whether there are live reads, anywhere. */
+  readonly isBusy: boolean;
 }
 
 /** The limits of one source, kept together by all replicas. Every method throws `STORE_UNAVAILABLE`, soon, when it cannot be reached. */

@@ -49,6 +49,10 @@ export class QuotaGate implements ScalableGate {
     if (resetsAtMs !== null) this.#resumesAtMs = resetsAtMs;
   }
 
+  noteLive(): void {
+    // What is kept for live reads is kept at all times.
+  }
+
   scale(share: number): void {
     this.#share = share;
     this.#usedBefore = this.#used;

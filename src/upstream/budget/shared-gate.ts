@@ -57,6 +57,8 @@ export class SharedGate implements Gate, Sharer {
   #epoch = "";
   #left: number;
   #isRunning = false;
+  /** Somebody has asked since the last question was put. */
+  #hasNewAsker = false;
   #isClosed = false;
   #wake: () => void = () => undefined;
   readonly #alive: NodeJS.Timeout;
@@ -146,6 +148,7 @@ export class SharedGate implements Gate, Sharer {
       };
       signal.addEventListener("abort", leave, { once: true });
       const isFirst = queue.push(asker) === 1;
+      this.#hasNewAsker = true;
       if (isFirst || priority === "live") this.#wake();
       this.#run();
     });
@@ -235,7 +238,7 @@ export class SharedGate implements Gate, Sharer {
       const reply = await this.#options.sharing.try(ledger => ledger.exchange(this.#options.pool, this.#question()));
       if (reply === undefined) return this.#onLost();
       this.#take(reply);
-      if (this.#isWanted() && reply.isKnown) await this.#sleep(reply.againInMs);
+      if (this.#isWanted() && reply.isKnown && !this.#hasNewAsker) await this.#sleep(reply.againInMs);
     } while (!this.#isClosed && (this.#isWanted() || this.#mustTell || this.#unsent.length > 0));
   }
 
@@ -263,6 +266,7 @@ export class SharedGate implements Gate, Sharer {
     this.#unsent = [];
     this.#taken = 0;
     this.#said = null;
+    this.#hasNewAsker = false;
     return question;
   }
 
@@ -274,6 +278,7 @@ export class SharedGate implements Gate, Sharer {
     if (reply.pausedForMs > 0) this.#options.onPause(reply.pausedForMs);
     this.#mustTell = !reply.isKnown;
     if (!reply.isKnown) return;
+    if (reply.isBusy) this.#own.noteLive();
     this.#epoch = reply.epoch;
     this.#toldAtMs = performance.now();
     this.#spentAlone = 0;

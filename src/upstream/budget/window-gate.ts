@@ -10,6 +10,9 @@ const BUSY_SHARE = 0.1;
 /** The share that it leaves when there are none, of a window too long to wait for. */
 const QUIET_SHARE = 0.03;
 const LONG_WINDOW_MS = 2_000;
+/** While there are live reads, bulk work is spread over this much of a window, lest its bursts stand before them at the provider; never further apart than this. */
+const SPREAD = 0.8;
+const MAX_APART_MS = 20;
 /** So long after the last live read there are some. */
 const LIVE_SEEN_MS = 30_000;
 /** A second request is spared only when more than this share is left. */
@@ -42,13 +45,14 @@ export class WindowGate implements ScalableGate {
     this.#limit = limit;
     this.#left = limit.requests;
     this.#main = new Bottleneck({ reservoir: limit.requests });
-    this.#busy = new Bottleneck({ reservoir: bulkShareOf(limit).busy });
+    const { busy } = bulkShareOf(limit);
+    this.#busy = new Bottleneck({ reservoir: busy, minTime: Math.min(MAX_APART_MS, (limit.windowMs / busy) * SPREAD) });
     this.#quiet = new Bottleneck({ reservoir: bulkShareOf(limit).quiet });
   }
 
   async acquire(request: UpstreamRequest, context: CallContext): Promise<Permit> {
     const weight = Math.min(request.weight ?? 1, scaled(this.#limit.requests, this.#share));
-    if (context.priority === "live") this.#liveSeenAtMs = performance.now();
+    if (context.priority === "live") this.noteLive();
     const taken: Share[] = [];
     try {
       for (const { limiter, most } of context.priority === "live" ? [] : this.#shares()) {
@@ -79,6 +83,10 @@ export class WindowGate implements ScalableGate {
     const untilResetMs = resetsAtMs === null ? this.#limit.windowMs : Math.max(0, resetsAtMs - Date.now());
     this.#add(-taken);
     this.#later(Math.min(this.#limit.windowMs, untilResetMs), () => this.#add(taken));
+  }
+
+  noteLive(): void {
+    this.#liveSeenAtMs = performance.now();
   }
 
   scale(share: number): void {
