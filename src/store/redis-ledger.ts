@@ -10,7 +10,8 @@ const DEAD_AFTER_MS = 10_000;
 const NEW_FOR_MS = 3_000;
 const POLL_MS = 100;
 const HEAD_START_MS = 1_000;
-const KEEP_MS = 600_000;
+/** A ledger that is forgotten begins anew, with a part for each for a while: it is kept for as long as somebody may come back. */
+const KEEP_MS = 7 * 86_400_000;
 
 /** What the ledger has to read of a question; the rest goes through as it is. */
 interface Question {
@@ -58,6 +59,8 @@ export interface RedisLedgerOptions {
   readonly replicas: RedisReplicas;
   /** After so long without a word a replica is taken for dead and what it held is taken back; 10 s unless stated. */
   readonly deadAfterMs?: number;
+  /** So long after its beginning a ledger gives nobody more than a part, until all have told what they have; 3 s unless stated. */
+  readonly newForMs?: number;
 }
 
 /** The limits of one source's account, kept in Redis by all replicas. Implements the upstream's ledger. */
@@ -66,9 +69,11 @@ export class RedisLedger {
   readonly #replicas: RedisReplicas;
   readonly #prefix: string;
   readonly #deadAfterMs: number;
+  readonly #newForMs: number;
 
-  constructor(redis: Redis, { account, replicas, deadAfterMs = DEAD_AFTER_MS }: RedisLedgerOptions) {
+  constructor(redis: Redis, { account, replicas, deadAfterMs = DEAD_AFTER_MS, newForMs = NEW_FOR_MS }: RedisLedgerOptions) {
     this.#deadAfterMs = deadAfterMs;
+    this.#newForMs = newForMs;
     this.#redis = withScripts(redis);
     this.#replicas = replicas;
     this.#prefix = `tributary:{budget:${account}}`;
@@ -79,7 +84,7 @@ export class RedisLedger {
     const settings = {
       replica: this.#replicas.id,
       deadAfterMs: this.#deadAfterMs,
-      newForMs: NEW_FOR_MS,
+      newForMs: this.#newForMs,
       pollMs: POLL_MS,
       headStartMs: HEAD_START_MS,
       keepMs: KEEP_MS,

@@ -144,12 +144,13 @@ async function work({ source: name, environment, redisUrl, ms, isPulling, pullAf
   return { ...pulled, tookMs, throttled, operations: new Set(requests.map(({ operation }) => operation)).size };
 }
 
-process.on("message", (job: Job) => {
-  work(job).then(
-    done => process.send!(done, () => process.exit(0)),
-    (thrown: unknown) => {
-      console.error(thrown);
-      process.exit(1);
-    },
-  );
+process.once("message", (job: Job) => {
+  const report = async () => {
+    const done = await work(job);
+    process.send!(done, () => process.exit(0));
+  };
+  report().catch((thrown: unknown) => {
+    console.error(thrown);
+    process.exit(1);
+  });
 });

@@ -32,7 +32,7 @@ export class SharedQuotaGate implements Gate, Sharer {
     if (isSpent) this.#giveBack(permit, weight);
     this.#own.learn(this.#said(Math.min(used, this.#limit.requests)));
     if (isSpent) return this.#own.acquire(request, context);
-    return { settle: permit.settle, cancel: () => this.#giveBack(permit, weight) };
+    return { settle: cost => permit.settle(cost), cancel: () => this.#giveBack(permit, weight) };
   }
 
   spare(request: UpstreamRequest): Permit | undefined {

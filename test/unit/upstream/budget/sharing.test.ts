@@ -36,12 +36,12 @@ afterEach(async () => {
 });
 
 /** A process of its own, as far as the ledger can tell. */
-async function replica(limits: readonly Limit[], { expected = 1, deadAfterMs = 10_000 } = {}) {
+async function replica(limits: readonly Limit[], { expected = 1, deadAfterMs = 10_000, newForMs = 0 } = {}) {
   const redis = new Redis(server.url, { retryStrategy: () => 100, maxRetriesPerRequest: 1 });
   redis.on("error", () => undefined); // the tests that take Redis away expect it
   const replicas = new RedisReplicas(redis, expected);
   await replicas.ready;
-  const ledger = new RedisLedger(redis, { account: "things@test", replicas, deadAfterMs });
+  const ledger = new RedisLedger(redis, { account: "things@test", replicas, deadAfterMs, newForMs });
   const budget = new Budget(limits, { clock: systemClock, sharing: new Sharing(ledger, { logger: silent, source: "things" }) });
   let isOpen = true;
   const close = async () => {
@@ -194,11 +194,8 @@ describe("limits that replicas share", () => {
 describe("limits of replicas that lose their Redis", () => {
   it("are kept by each in part, and together again without a double burst when it is back", async () => {
     const limits = [window({ requests: 30, windowMs: 500 })];
-    const replicas = [
-      await replica(limits, { expected: 3 }),
-      await replica(limits, { expected: 3 }),
-      await replica(limits, { expected: 3 }),
-    ];
+    const options = { expected: 3, newForMs: 3_000 };
+    const replicas = [await replica(limits, options), await replica(limits, options), await replica(limits, options)];
     const untilMs = Date.now() + 9_000;
     const working = Promise.all(replicas.map(({ budget }) => saturate(budget, untilMs)));
     await systemClock.sleep(1_000);
