@@ -26,6 +26,8 @@ export const WRITABLE: ReadonlySet<string> = new Set([
 ]);
 
 const SOURCE = "hubspot";
+/** How far the search's index is behind what is written, in ms. */
+const INDEX_LAG_MS = 5_000;
 const ACCOUNT_NUMBER_SHARE = 0.7;
 const LAST_EDIT = Date.UTC(2026, 10, 1);
 
@@ -78,6 +80,10 @@ export interface ContactBook {
   readonly length: number;
   /** A position in the listing. */
   at(position: number): Contact;
+  /** A contact as the search's index has it: what was written a moment ago is not in it yet. */
+  indexed(position: number, nowMs: number): Contact;
+  /** Grows when the index takes something in that was written. */
+  indexedVersion(nowMs: number): number;
   /** -1 when there is no such contact. */
   positionOf(id: string): number;
   /** Positions of the contacts with this address in any case, ascending. */
@@ -89,11 +95,17 @@ export interface ContactBook {
   reset(): void;
 }
 
+/** What was written to a contact, and when. */
+interface Patch {
+  readonly atMs: number;
+  readonly properties: Properties;
+}
+
 /** Opens the contacts of a population. */
 export function openContacts(population: Population): ContactBook {
   const traces = population.traces(SOURCE);
   const keys = contactKeys(population);
-  const patches = new Map<number, Properties>();
+  const patches = new Map<number, readonly Patch[]>();
   const archived = new Set<number>();
   let index: TextIndex | undefined;
   let writes = 0;
@@ -101,12 +113,22 @@ export function openContacts(population: Population): ContactBook {
     const { person, copy } = traces.at(position);
     return population.rendering(person, SOURCE, copy);
   };
-  const at = (position: number): Contact => {
+  const patchedBy = (position: number, nowMs: number) =>
+    Object.assign(
+      {},
+      ...(patches.get(position) ?? []).filter(({ atMs }) => atMs <= nowMs).map(patch => patch.properties),
+    ) as Properties;
+  const asOf = (position: number, nowMs: number): Contact => {
     const { copy } = traces.at(position);
     const properties = drawProperties(population, renderingAt(position), { copy, createdAt: traces.createdAt(position) });
     const id = String(keys.of(position));
-    return { id, properties: { ...properties, hs_object_id: id, ...patches.get(position) }, archived: archived.has(position) };
+    return {
+      id,
+      properties: { ...properties, hs_object_id: id, ...patchedBy(position, nowMs) },
+      archived: archived.has(position),
+    };
   };
+  const at = (position: number) => asOf(position, Number.POSITIVE_INFINITY);
   const positionOf = (id: string) => {
     const position = keys.indexOf(id);
     return position !== null && position < traces.length ? position : -1;
@@ -119,7 +141,8 @@ export function openContacts(population: Population): ContactBook {
   };
   const patch = (position: number, properties: Properties, nowMs: number) => {
     writes++;
-    patches.set(position, { ...patches.get(position), ...properties, lastmodifieddate: iso(nowMs) });
+    const patched = { atMs: nowMs, properties: { ...properties, lastmodifieddate: iso(nowMs) } };
+    patches.set(position, [...(patches.get(position) ?? []), patched]);
     return at(position);
   };
   const archive = (position: number) => {
@@ -131,5 +154,19 @@ export function openContacts(population: Population): ContactBook {
     patches.clear();
     archived.clear();
   };
-  return { length: traces.length, at, positionOf, withEmail, patch, archive, version: () => writes, reset };
+  const indexed = (position: number, nowMs: number) => asOf(position, nowMs - INDEX_LAG_MS);
+  const indexedVersion = (nowMs: number) =>
+    [...patches.values()].flat().filter(({ atMs }) => atMs <= nowMs - INDEX_LAG_MS).length;
+  return {
+    length: traces.length,
+    at,
+    indexed,
+    indexedVersion,
+    positionOf,
+    withEmail,
+    patch,
+    archive,
+    version: () => writes,
+    reset,
+  };
 }

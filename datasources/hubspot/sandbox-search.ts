@@ -84,11 +84,11 @@ function candidates(book: ContactBook, { filterGroups }: Search): Iterable<numbe
   return new Set(positions.sort((a, b) => a - b));
 }
 
-function matching(book: ContactBook, search: Search): readonly number[] {
+function matching(book: ContactBook, search: Search, nowMs: number): readonly number[] {
   const found: { readonly position: number; readonly rank: number | string }[] = [];
   const [order] = search.sorts;
   for (const position of candidates(book, search)) {
-    const contact = book.at(position);
+    const contact = book.indexed(position, nowMs);
     const groups = search.filterGroups;
     if (contact.archived || (groups.length > 0 && !groups.some(({ filters }) => filters.every(one => passes(contact, one)))))
       continue;
@@ -118,16 +118,17 @@ function offsetOf({ after, limit }: Search): number {
   return offset;
 }
 
-/** Makes `POST …/search`. What the last search matched is kept until something is written, so that its pages agree. */
-export function createSearch(book: ContactBook): (body: unknown) => SearchAnswer {
+/** Makes `POST …/search`. What the last search matched is kept until its index changes, so that its pages agree. */
+export function createSearch(book: ContactBook, clock: () => number): (body: unknown) => SearchAnswer {
   let kept: { readonly asked: string; readonly positions: readonly number[] } | undefined;
   return body => {
     const search = readSearch(body);
     const offset = offsetOf(search);
-    const asked = JSON.stringify([search.filterGroups, search.sorts, book.version()]);
-    if (kept?.asked !== asked) kept = { asked, positions: matching(book, search) };
+    const nowMs = clock();
+    const asked = JSON.stringify([search.filterGroups, search.sorts, book.version(), book.indexedVersion(nowMs)]);
+    if (kept?.asked !== asked) kept = { asked, positions: matching(book, search, nowMs) };
     const { positions } = kept;
-    const found = positions.slice(offset, offset + search.limit).map(position => book.at(position));
+    const found = positions.slice(offset, offset + search.limit).map(position => book.indexed(position, nowMs));
     const next = offset + found.length;
     return { total: positions.length, found, properties: search.properties, next: next < positions.length ? next : undefined };
   };

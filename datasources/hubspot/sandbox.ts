@@ -13,7 +13,7 @@ const CONTACTS = "/crm/v3/objects/contacts";
 function openState({ population, clock, onReset }: World): HubSpotState {
   const contacts = openContacts(population);
   onReset(() => contacts.reset());
-  return { contacts, search: createSearch(contacts), clock };
+  return { contacts, search: createSearch(contacts, clock), clock };
 }
 
 /** Every answer has a correlation id, every error the provider's shape. */

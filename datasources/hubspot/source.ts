@@ -17,6 +17,7 @@ const contact = z.object({
     lifecyclestage: property,
     account_number: property,
     createdate: property,
+    lastmodifieddate: property,
   }),
 });
 
@@ -33,7 +34,10 @@ export default t.defineSource({
       clientId: "HUBSPOT_CLIENT_ID",
       clientSecret: "HUBSPOT_CLIENT_SECRET",
     }),
-    limits: [t.window({ requests: 190, windowMs: 10_000 })],
+    limits: [
+      t.window({ requests: 190, windowMs: 10_000 }),
+      t.window({ requests: 4, windowMs: 1_000, per: "operation", operations: ["contacts.search"] }),
+    ],
     learned: {
       headers: [{ limit: "X-HubSpot-RateLimit-Max", remaining: "X-HubSpot-RateLimit-Remaining", windowMs: 10_000 }],
     },
@@ -53,6 +57,32 @@ export default t.defineSource({
         items: "results[*]",
         pages: t.cursorPages({ next: "paging.next.after", cursorParameter: "after", sizeParameter: "limit", maxPageSize: 100 }),
         order: "oldest-first",
+        watermark: {
+          field: "properties.lastmodifieddate",
+          fieldFormat: "rfc3339",
+          format: "epoch-ms",
+          sees: "updates",
+          isInclusive: true,
+          // The search's index runs behind what is written.
+          safetyLagMs: 600_000,
+          listing: {
+            request: since =>
+              t.readByPost("contacts.search", "/crm/v3/objects/contacts/search", {
+                properties,
+                filterGroups: [{ filters: [{ propertyName: "lastmodifieddate", operator: "GTE", value: since }] }],
+                sorts: [{ propertyName: "lastmodifieddate", direction: "ASCENDING" }],
+              }),
+            items: "results[*]",
+            pages: t.cursorPages({
+              next: "paging.next.after",
+              cursorParameter: "after",
+              sizeParameter: "limit",
+              maxPageSize: 200,
+              marks: "offset",
+            }),
+            rows: 10_000,
+          },
+        },
       },
       lookup: t.batchLookup({
         max: 100,

@@ -105,7 +105,7 @@ export function createRecords<R extends Dated>(seeded: SeededListing<R>, clock: 
     const sorted = seededOrder();
     let next = firstAbove(sorted, after);
     return () => {
-      while (changed.has((sorted[next] ?? 0) % seeded.length)) next++;
+      while (next < sorted.length && changed.has((sorted[next] ?? 0) % seeded.length)) next++;
       const place = sorted[next++];
       return place === undefined || place >= end ? undefined : place;
     };

@@ -43,6 +43,7 @@ program
   .description(
     "list every collection of the sources (all unless named) and keep the responses; goes on where the last pull broke off; exits with 2 when one is not complete, with 3 when that is for spent quotas only",
   )
+  .option("--full", "list everything, also where what changed since the last pull would do")
   .option("--json", "print the verdicts as one JSON object")
   .action(pullCommand);
 program
@@ -54,6 +55,7 @@ program
   .command("run [sources...]")
   .description("pull, then build; exits as pull does")
   .option("--json", "print verdicts and result as one JSON object")
+  .option("--full", "list everything, also where what changed since the last pull would do")
   .option("--allow-partial", "exit with 0 although a collection is not complete")
   .action(runCommand);
 program

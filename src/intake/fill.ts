@@ -14,7 +14,7 @@ import { LearnedFields, knownShape } from "../upstream/drift/learned-fields.ts";
 import { Evidence, type RecordFacts } from "../upstream/listing/evidence.ts";
 import { readListing } from "../upstream/listing/read-listing.ts";
 import { lookupRecords } from "../upstream/lookup.ts";
-import { endsReading, plainText, type Reading } from "../upstream/reads.ts";
+import { endsReading, isDeleted, plainText, type Reading } from "../upstream/reads.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 
 /** How the reading of one collection of customers ended. */
@@ -120,7 +120,7 @@ async function readInto(
     const records = read.flatMap(({ record }) => record ?? []);
     await parts.mirror.put(entry.id, records);
     tally.records += records.length;
-    tally.broken += read.length - records.length;
+    tally.broken += read.filter(({ isBroken }) => isBroken).length;
     tally.brokenKeys.push(...read.flatMap(({ key, isRefused }) => (isRefused && key !== null ? [key] : [])));
     tally.evidence.add(page, read);
   }
@@ -185,6 +185,8 @@ function mirrorRecord(
   record: Json,
   { context, response }: Pick<Reading, "context"> & { readonly response: { readonly receivedAtMs: number } },
 ): Held {
+  // What was deleted is as good as not there: the mirror drops it with everything that the listing no longer has.
+  if (isDeleted(entry, record)) return { key: plainText(entry, "key", record) ?? null, isBroken: false };
   try {
     const read = readForIndex(entry, record, context.drift);
     if (read === null) return { key: plainText(entry, "key", record) ?? null, isBroken: true };

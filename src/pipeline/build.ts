@@ -10,7 +10,7 @@ import { type BuildInput, chooseInputs, type PassedOver, reportInput, reportPass
 import { customersSql, identitiesSql, ownedSql, ownersFound } from "./join.ts";
 import { datasetLineage } from "./lineage.ts";
 import { load, type TableReport } from "./load.ts";
-import { type Normalized, normalize, prepare } from "./normalize.ts";
+import { type Normalized, normalize, prepare, type Responses } from "./normalize.ts";
 import { refuseTooMuch } from "./quarantine.ts";
 import { type OnProgress, stopIfAborted } from "./progress.ts";
 import { type LineageTarget, withRunEvents } from "./run-events.ts";
@@ -135,11 +135,14 @@ async function normalizeOne(
   input: BuildInput,
   { table, key, folder }: { readonly table: string; readonly key: RawKey | undefined; readonly folder: string },
 ): Promise<Normalized> {
-  const { pull } = input;
-  const longestLineBytes = Math.max(0, ...(pull?.manifest.segments ?? []).map(segment => segment.longestLineBytes));
+  const pulls = [...(input.pull === null ? [] : [input.pull]), ...input.increments];
   try {
-    const paths = pull === null ? [] : await readyToRead(pull, { key, folder });
-    return await normalize(bench, input, { table, responses: { paths, longestLineBytes } });
+    const responses: Responses[] = [];
+    for (const pull of pulls) {
+      const longestLineBytes = Math.max(0, ...pull.manifest.segments.map(segment => segment.longestLineBytes));
+      responses.push({ pull: pull.manifest.pull, paths: await readyToRead(pull, { key, folder }), longestLineBytes });
+    }
+    return await normalize(bench, input, { table, responses });
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -6,11 +6,12 @@ import type { DayWindow } from "../source/collection.ts";
 import type { UpstreamRequest } from "../source/request.ts";
 import { sha256 } from "../store/raw/durable.ts";
 import { type Envelope, fingerprintOf } from "../store/raw/envelope.ts";
-import type { PullStart } from "../store/raw/manifest.ts";
+import type { PullStart, Since } from "../store/raw/manifest.ts";
 import type { RawPull } from "../store/raw/raw-pull.ts";
 import type { PullTarget, RawStore, Unfinished } from "../store/raw/raw-store.ts";
 import type { CallContext } from "../upstream/context.ts";
 import type { ListingUpstream } from "../upstream/listing/listing-upstream.ts";
+import { changesOf } from "../upstream/listing/changes.ts";
 import type { Page } from "../upstream/listing/walk.ts";
 import type { Check, UpstreamResponse } from "../upstream/upstream.ts";
 
@@ -35,6 +36,10 @@ export interface Opening {
   readonly nowMs: number;
   /** The days that a dated listing is asked for when the pull starts anew. */
   readonly window: DayWindow;
+  /** Where it begins when it starts anew and lists what changed only; null for everything. */
+  readonly since: Since | null;
+  /** Whether everything is asked for, whatever was left. */
+  readonly isFullWanted: boolean;
 }
 
 /** Opens a pull: the one that broke off where that can be gone on with, else a new one. Throws `STORE_UNAVAILABLE`. */
@@ -55,20 +60,25 @@ export async function openAnew(opening: Opening, startedAnew: string | null): Pr
   return { raw: await store.begin(targetOf(entry), startOf(opening, opening.window), nowMs), startedAnew };
 }
 
+/** What a pull lists: everything, or what changed. */
+export const listedBy = (entry: CatalogEntry, since: Since | null): CatalogEntry => (since === null ? entry : changesOf(entry));
+
 /** What a next page is found by is kept beside the usual headers. */
 function targetOf({ source, name, collection }: CatalogEntry): PullTarget {
-  const { pages } = collection.list;
-  return { source: source.name, collection: name, ...("nextHeader" in pages && { alsoKept: [pages.nextHeader] }) };
+  const { pages, watermark } = collection.list;
+  const alsoKept = [pages, watermark?.listing?.pages].flatMap(each => (each && "nextHeader" in each ? [each.nextHeader] : []));
+  return { source: source.name, collection: name, ...(alsoKept.length > 0 && { alsoKept }) };
 }
 
-const startOf = ({ entry, baseUrl, nowMs }: Opening, window: DayWindow): PullStart => ({
+const startOf = ({ entry, baseUrl, nowMs, since }: Opening, window: DayWindow): PullStart => ({
   startedAt: new Date(nowMs).toISOString(),
   window,
-  declaration: declarationHash(entry, baseUrl, window),
+  declaration: declarationHash(listedBy(entry, since), baseUrl, window),
+  since,
 });
 
 /** Stands for how a listing is asked for. */
-function declarationHash({ collection }: CatalogEntry, baseUrl: string, window: DayWindow): string {
+export function declarationHash({ collection }: CatalogEntry, baseUrl: string, window: DayWindow): string {
   const { list } = collection;
   return createHash("sha256")
     .update(JSON.stringify([baseUrl, list, list.request(window)]))
@@ -76,12 +86,17 @@ function declarationHash({ collection }: CatalogEntry, baseUrl: string, window: 
 }
 
 /** Why a pull that broke off cannot be gone on with, or null. */
-function obstacleTo({ start, savedAt, keyId }: Unfinished, { entry, baseUrl, nowMs, keyId: own }: Opening): string | null {
-  const { pages, resumableMs = DEFAULT_RESUMABLE_MS } = entry.collection.list;
+function obstacleTo({ start, savedAt, keyId }: Unfinished, opening: Opening): string | null {
+  const { entry, baseUrl, nowMs, keyId: own, isFullWanted } = opening;
+  const since = start.since ?? null;
+  if (since !== null && isFullWanted) return "everything is asked for";
+  if (since !== null && since.after !== opening.since?.after) return "it does not follow the pull that is the last now";
+  const listed = listedBy(entry, since);
+  const { pages, resumableMs = DEFAULT_RESUMABLE_MS } = listed.collection.list;
   if (pages.style === "export") return "an export is read from its beginning";
   if (keyId !== own) return "what it kept is encrypted under another key, or under none";
   if (nowMs - Date.parse(savedAt) > resumableMs) return `it broke off more than ${resumableMs / 3_600_000} hours ago`;
-  if (start.declaration !== declarationHash(entry, baseUrl, start.window)) return "the listing is declared otherwise since";
+  if (start.declaration !== declarationHash(listed, baseUrl, start.window)) return "the listing is declared otherwise since";
   return null;
 }
 

@@ -5,6 +5,7 @@ import { breaksIn, contractError, keepsOut, mappingOf } from "../upstream/decode
 import { examinerOf } from "../upstream/drift/examine.ts";
 import { LearnedFields } from "../upstream/drift/learned-fields.ts";
 import type { Page } from "../upstream/listing/walk.ts";
+import { isDeleted, plainText } from "../upstream/reads.ts";
 import { Evidence } from "../upstream/listing/evidence.ts";
 
 /** Broken records that a manifest names; all are counted. */
@@ -41,6 +42,7 @@ export class PullEvidence {
   }
 
   #factsOf(record: Json, line: number, index: number): { key: string | null; isBroken: boolean } {
+    if (isDeleted(this.#entry, record)) return { key: plainText(this.#entry, "key", record) ?? null, isBroken: false };
     const examined = examinerOf(this.#entry.collection)(record, { known: this.#fields.known });
     this.#fields.add(record);
     if (examined === null || !keepsOut(examined.policy)) return { key: this.#keyOf(examined?.record ?? record), isBroken: false };

@@ -179,8 +179,9 @@ async function recordsOf(
   const records: MemberRecord[] = [];
   for (const of of Map.groupBy(members, ({ source, collection }) => `${source}.${collection}`).values()) {
     const { source, collection } = of[0]!;
-    const pull = manifest.inputs.find(input => input.source === source && input.collection === collection)?.pull ?? "";
-    const found = await rawRecords(parts, { source, collection, pull, raws: of.map(({ raw }) => raw) });
+    const input = manifest.inputs.find(each => each.source === source && each.collection === collection);
+    const pulls = [input?.pull ?? "", ...(input?.increments ?? [])];
+    const found = await rawRecords(parts, { source, collection, pulls, raws: of.map(({ raw }) => raw) });
     records.push(...of.map((member, index) => ({ ...member, found: found[index]! })));
   }
   return records;
@@ -215,7 +216,7 @@ function sayOf(
   const facts = { record: `${source}.${collection}:${key}`, by, raw: found.place, excerpt: excerptOf(found.text) };
   if (by === null || field === null) return { ...facts, value: null, issue: null, inputs: [] };
   const entry = catalog.get(`${source}.${collection}`);
-  const before = found.pull.manifest.fields.before;
+  const before = found.base.manifest.fields.before;
   const known = before && knownShape(entry.collection, before);
   const taken = examinerOf(entry.collection)(found.record, { known })?.record ?? found.record;
   const { entity, issues } = mappingOf(entry).read(taken);

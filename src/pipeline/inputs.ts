@@ -4,13 +4,17 @@ import type { Completeness } from "../core/verdict.ts";
 import type { Catalog, CatalogEntry } from "../source/catalog.ts";
 import type { DayWindow } from "../source/collection.ts";
 import type { PullManifest, StoredPull } from "../store/raw/manifest.ts";
+import { chainOf, isFull } from "./chain.ts";
 import { RawStore } from "../store/raw/raw-store.ts";
 
-/** The pull that a build takes for one collection; null when there is none with any response. */
+/** The pulls that a build takes for one collection. */
 export interface BuildInput {
   readonly entry: CatalogEntry;
+  /** The pull of everything; null when there is none with any response. */
   readonly pull: StoredPull | null;
-  /** Newer pulls that were passed over for an older complete one, newest first. */
+  /** What changed after it, oldest first. */
+  readonly increments: readonly StoredPull[];
+  /** Newer pulls that were passed over because they are not complete, newest first. */
   readonly passedOver: readonly StoredPull[];
 }
 
@@ -20,6 +24,8 @@ export interface InputReport {
   readonly collection: string;
   readonly entity: EntityName;
   readonly pull: string | null;
+  /** Pulls of what changed after it, oldest first. */
+  readonly increments: readonly string[];
   readonly verdict: Completeness | "missing";
   readonly window: DayWindow | null;
 }
@@ -34,7 +40,7 @@ export interface PassedOver {
 }
 
 /**
- * Chooses a pull for every collection: the newest complete one, else the newest that has any response. Throws `REQUEST_INVALID` when nothing was
+ * Chooses pulls for every collection: the newest complete one with its increments, else the newest that has any response. Throws `REQUEST_INVALID` when nothing was
  * ever pulled.
  */
 export async function chooseInputs(catalog: Catalog, home: string): Promise<readonly BuildInput[]> {
@@ -48,16 +54,19 @@ export async function chooseInputs(catalog: Catalog, home: string): Promise<read
 }
 
 function chooseAmong(entry: CatalogEntry, pulls: readonly StoredPull[]): BuildInput {
-  const complete = pulls.find(({ manifest }) => manifest.verdict === "complete");
-  const pull = complete ?? pulls.find(({ manifest }) => manifest.pages > 0) ?? null;
-  return { entry, pull, passedOver: pull === null ? [] : pulls.slice(0, pulls.indexOf(pull)) };
+  const chain = chainOf(pulls);
+  const pull = chain?.base ?? pulls.find(each => isFull(each) && each.manifest.pages > 0) ?? null;
+  const increments = chain?.increments ?? [];
+  const newest = increments.at(-1) ?? pull;
+  return { entry, pull, increments, passedOver: newest === null ? [] : pulls.slice(0, pulls.indexOf(newest)) };
 }
 
-export const reportInput = ({ entry, pull }: BuildInput): InputReport => ({
+export const reportInput = ({ entry, pull, increments }: BuildInput): InputReport => ({
   source: entry.source.name,
   collection: entry.name,
   entity: entry.collection.canonical,
   pull: pull?.manifest.pull ?? null,
+  increments: increments.map(({ manifest }) => manifest.pull),
   verdict: pull?.manifest.verdict ?? "missing",
   window: pull?.manifest.window ?? null,
 });

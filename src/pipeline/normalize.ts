@@ -2,6 +2,8 @@ import { fieldsOf } from "../core/canonical.ts";
 import { pointerTo } from "../core/json-pointer.ts";
 import { compileQuery } from "../mapping/compile-sql.ts";
 import { named, quoted } from "../mapping/sql-text.ts";
+import type { Collection } from "../source/collection.ts";
+import { fateSql } from "./fate.ts";
 import type { BuildInput } from "./inputs.ts";
 import { type DriftReport, driftIn, quarantineSql, refuseFrozen } from "./quarantine.ts";
 import { quarantinePlan } from "./tables.ts";
@@ -13,6 +15,10 @@ export interface NormalizedCounts {
   /** Records whose key a later record of the same pull has. */
   readonly duplicates: number;
   readonly quarantined: number;
+  /** Records of which a later pull has a newer version. */
+  readonly superseded: number;
+  /** Records that say that they were deleted. */
+  readonly deleted: number;
   /** Values that could not be read as declared. */
   readonly issues: number;
 }
@@ -28,14 +34,15 @@ export interface Normalized {
   readonly drift: readonly DriftReport[];
 }
 
-/** The kept responses of a collection, as plain files. */
+/** The kept responses of one pull, as plain files. */
 export interface Responses {
+  readonly pull: string;
   readonly paths: readonly string[];
   readonly longestLineBytes: number;
 }
 
 /** Where a record came from, beside its fields. */
-const origin = ["line", `"index"`, "raw", "received_at"];
+const origin = ["pull", "line", `"index"`, "raw", "received_at"];
 
 const leastObjectBytes = 16 * 1024 * 1024;
 
@@ -53,12 +60,12 @@ export async function prepare(bench: Workbench): Promise<void> {
 export async function normalize(
   bench: Workbench,
   input: BuildInput,
-  { table, responses }: { readonly table: string; readonly responses: Responses },
+  { table, responses }: { readonly table: string; readonly responses: readonly Responses[] },
 ): Promise<Normalized> {
   const { entry } = input;
   const [records, mapped] = [`${table}_record`, `${table}_mapped`];
   const { query, clues } = compileQuery(entry.collection, {
-    from: `(SELECT * EXCLUDE (record), record::JSON AS record FROM ${records} WHERE policy IS NULL)`,
+    from: `(SELECT * EXCLUDE (record), record::JSON AS record FROM ${records} WHERE policy IS NULL AND fate IS NULL)`,
     keep: origin,
   });
   await bench.run(`CREATE TABLE ${records} AS ${recordsSql(input, responses)}`);
@@ -75,24 +82,32 @@ export async function normalize(
 }
 
 /**
- * Every record of the kept responses: where it stands, its exact text as it is to be mapped, how it differs from what was agreed (`drift`, NULL for a
- * sound one), and the policy that keeps it from being mapped, if one does.
+ * Every record of the kept responses: where it stands, its exact text as it is to be mapped, its fate where it is not to be (`superseded`, `deleted`), how
+ * it differs from what was agreed (`drift`, NULL for a sound one), and the policy that keeps it from being mapped, if one does.
  */
-const recordsSql = ({ entry }: BuildInput, responses: Responses): string => {
-  const items = quoted(entry.collection.list.items);
-  const { pointer, places } = pointerSql(entry.collection.list.items);
-  return `
-  SELECT line, "index", raw, received_at, coalesce(json_extract_string(drift, '$.record'), record) AS record, drift,
+const recordsSql = ({ entry }: BuildInput, responses: readonly Responses[]): string => `
+  SELECT pull, line, "index", raw, received_at, coalesce(json_extract_string(drift, '$.record'), record) AS record, fate, drift,
     json_extract_string(drift, '$.policy') AS policy
   FROM (
-    SELECT line, "index", sha256 || '#' || ${pointer} AS raw, received_at, record, drift_of(record, ${quoted(entry.id)}) AS drift FROM (
-    SELECT line, sha256, received_at, unnest(range(len(records))) AS "index", unnest(records) AS record, unnest(places) AS place
-    FROM (
-      SELECT line, sha256, "receivedAt" AS received_at, records_of(body, ${items}) AS records, ${places} AS places
-      FROM ${envelopesOf(responses)}
-    )
-  ))`;
-};
+    SELECT *, CASE WHEN fate IS NULL THEN drift_of(record, ${quoted(entry.id)}) END AS drift
+    FROM (SELECT *, ${fateSql(entry.collection, responses.length)} AS fate FROM (${partsSql(entry.collection, responses)}))
+  )`;
+
+/** The records of each pull, the base's first. */
+const partsSql = ({ list }: Collection, responses: readonly Responses[]): string =>
+  (responses.length === 0 ? [noResponses] : responses)
+    .map((each, part) => {
+      const items = part === 0 ? list.items : (list.watermark?.listing?.items ?? list.items);
+      const { pointer, places } = pointerSql(items);
+      return `
+      SELECT ${part} AS part, ${quoted(each.pull)} AS pull, line, "index", sha256 || '#' || ${pointer} AS raw, received_at, record FROM (
+        SELECT line, sha256, received_at, unnest(range(len(records))) AS "index", unnest(records) AS record, unnest(places) AS place
+        FROM (SELECT line, sha256, "receivedAt" AS received_at, records_of(body, ${quoted(items)}) AS records, ${places} AS places
+          FROM ${envelopesOf(each)}))`;
+    })
+    .join(" UNION ALL ");
+
+const noResponses: Responses = { pull: "", paths: [], longestLineBytes: 0 };
 
 /** A record's JSON pointer: its number behind the list's own, unless it stands in lists in lists, where only the body tells. */
 function pointerSql(items: string): { readonly pointer: string; readonly places: string } {
@@ -116,7 +131,7 @@ const hasKey = `"key" IS NOT NULL AND "key issue" IS NULL`;
 /** Of several records with one key the one that was received last. */
 const latestSql = (mapped: string): string => `
   SELECT * FROM ${mapped} WHERE ${hasKey}
-  QUALIFY row_number() OVER (PARTITION BY "key" ORDER BY line DESC, "index" DESC) = 1`;
+  QUALIFY row_number() OVER (PARTITION BY "key" ORDER BY pull DESC, line DESC, "index" DESC) = 1`;
 
 const issuesSql = ({ entry }: BuildInput, table: string): string =>
   fieldsOf(entry.collection.canonical)
@@ -136,11 +151,15 @@ async function countsOf(
     (SELECT count(*) FROM ${tables.records}) AS records,
     (SELECT count(*) FROM ${tables.mapped} WHERE ${hasKey}) - (SELECT count(*) FROM ${tables.table}) AS duplicates,
     (SELECT count(*) FROM quarantine WHERE ${place}) AS quarantined,
+    (SELECT count(*) FROM ${tables.records} WHERE fate = 'superseded') AS superseded,
+    (SELECT count(*) FROM ${tables.records} WHERE fate = 'deleted') AS deleted,
     (SELECT count(*) FROM issues WHERE ${place}) AS issues`);
   return {
     records: Number(row?.["records"]),
     duplicates: Number(row?.["duplicates"]),
     quarantined: Number(row?.["quarantined"]),
+    superseded: Number(row?.["superseded"]),
+    deleted: Number(row?.["deleted"]),
     issues: Number(row?.["issues"]),
   };
 }

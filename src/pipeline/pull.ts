@@ -31,6 +31,8 @@ export interface PullOptions {
   readonly rawKey?: RawKey;
   /** Which old pulls stay. */
   readonly retention?: Retention;
+  /** Whether everything is listed even where what changed since the last pull would do. */
+  readonly isFull?: boolean;
   /** How long one page may take with all its waits and retries, in ms; 15 minutes unless given. */
   readonly pageDeadlineMs?: number;
 }
@@ -43,7 +45,7 @@ export interface PullResult {
 const DEFAULT_PAGE_DEADLINE_MS = 15 * 60_000;
 
 /**
- * Lists every collection and keeps every response as it came: sources side by side, the collections of a source one after another, all at
+ * Lists every collection, or what changed in it where it declares how that is seen and a complete pull is there, and keeps every response as it came: sources side by side, the collections of a source one after another, all at
  * bulk priority. Goes on with what pulls have left that broke off, and removes old pulls that nothing needs. A failure of a source is a verdict, not
  * an error. Throws `SOURCE_UNKNOWN`, and `STORE_UNAVAILABLE` when responses cannot be kept or another pull runs in the same home.
  */
@@ -72,7 +74,7 @@ async function pullAll(
   chosen: readonly (readonly CatalogEntry[])[],
   stop: AbortController,
 ): Promise<readonly CollectionVerdict[]> {
-  const ids = chosen.flat().map(({ id }) => id);
+  const ids = [...chosen.flat().map(({ id }) => id), ...(run.isFull ? ["all of each"] : [])];
   const record = await RunRecord.open(run.store.root, ids, run.clock.nowMs());
   const giveUp = () => stop.abort(new UpstreamError("UPSTREAM_CANCELLED", "the pull was stopped: responses cannot be kept"));
   const ends = await Promise.allSettled(chosen.map(entries => pullSource(run, entries, { record, giveUp })));
@@ -90,6 +92,7 @@ const runOf = (options: PullOptions, store: RawStore, signal: AbortSignal): Pull
   clock: options.clock ?? systemClock,
   onProgress: options.onProgress ?? (() => undefined),
   maxPages: options.maxPages ?? defaultCeilings.maxPages,
+  isFull: options.isFull ?? false,
   pageDeadlineMs: options.pageDeadlineMs ?? DEFAULT_PAGE_DEADLINE_MS,
 });
 

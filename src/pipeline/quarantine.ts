@@ -27,7 +27,7 @@ const FEW = 10;
 
 /** The findings of a table of records, one row each: what the JSON texts in its column `drift` say. */
 const findingsSql = (records: string): string => `
-  SELECT line, "index", raw, received_at, json_extract_string(drift, '$.key') AS key,
+  SELECT pull, line, "index", raw, received_at, json_extract_string(drift, '$.key') AS key,
     unnest(from_json(json_extract(drift, '$.findings'), '["JSON"]')) AS finding
   FROM ${records} WHERE drift IS NOT NULL`;
 
@@ -35,7 +35,7 @@ const part = (name: string): string => `json_extract_string(finding, '$.${name}'
 
 /** How the records of a table differ, gravest kinds of difference not first but in the order of kind and field. */
 export async function driftIn(bench: Workbench, records: string): Promise<readonly DriftReport[]> {
-  const latest = (expression: string) => `arg_max(${expression}, (line, "index"))`;
+  const latest = (expression: string) => `arg_max(${expression}, (pull, line, "index"))`;
   const rows = await bench.rows(`
     SELECT ${part("kind")} AS kind, ${part("field")} AS field, ${part("policy")} AS policy, ${latest(part("expected"))} AS expected,
       ${latest(part("offending"))} AS offending, ${latest("coalesce(key, '')")} AS key, ${latest("raw")} AS raw, count(*) AS count,
@@ -56,28 +56,27 @@ export async function driftIn(bench: Workbench, records: string): Promise<readon
 }
 
 /** The rows of `quarantine`: records that were refused or left out, and those without a key. Personal values are not in it. */
-export const quarantineSql = ({ entry, pull }: BuildInput, records: string, keyless: string): string => {
+export const quarantineSql = ({ entry }: BuildInput, records: string, keyless: string): string => {
   const source = `${quoted(entry.source.name)} AS source, ${quoted(entry.name)} AS collection`;
-  const from = pull === null ? "NULL" : quoted(pull.manifest.pull);
   const worst = ["policy", "kind", "field", "expected", "offending"].map(
     name => `json_extract_string(drift, '$.worst.${name}') AS ${name}`,
   );
   return `
   SELECT ${source}, json_extract_string(drift, '$.key') AS key, CASE policy WHEN 'discard_row' THEN 'DISCARDED' ELSE 'CONTRACT' END AS reason,
-    ${worst.join(", ")}, json_extract_string(drift, '$.breaks') AS detail, ${from} AS pull, raw
+    ${worst.join(", ")}, json_extract_string(drift, '$.breaks') AS detail, pull, raw
   FROM ${records} WHERE policy IS NOT NULL
   UNION ALL
-  SELECT ${source}, "key", 'NO_KEY', NULL, NULL, 'key', NULL, NULL, "key issue", ${from}, raw FROM (${keyless})`;
+  SELECT ${source}, "key", 'NO_KEY', NULL, NULL, 'key', NULL, NULL, "key issue", pull, raw FROM (${keyless})`;
 };
 
 /** Throws `UPSTREAM_FROZEN` when a record of a frozen collection differs. */
-export async function refuseFrozen(bench: Workbench, { entry, pull }: BuildInput, records: string): Promise<void> {
+export async function refuseFrozen(bench: Workbench, { entry }: BuildInput, records: string): Promise<void> {
   const [row] = await bench.rows(`
-    SELECT count(*) OVER () AS n, raw, json_extract_string(drift, '$.breaks') AS breaks FROM ${records}
-    WHERE policy = 'freeze' ORDER BY line, "index" LIMIT 1`);
+    SELECT count(*) OVER () AS n, raw, pull, json_extract_string(drift, '$.breaks') AS breaks FROM ${records}
+    WHERE policy = 'freeze' ORDER BY pull, line, "index" LIMIT 1`);
   if (row === undefined) return;
   const place = `${entry.source.title}: ${entry.name} is frozen, and ${row["n"]} records differ; the first at ${row["breaks"]}`;
-  throw new ContractError("UPSTREAM_FROZEN", `${place}, ${row["raw"]} of pull ${pull?.manifest.pull ?? ""}`, {
+  throw new ContractError("UPSTREAM_FROZEN", `${place}, ${row["raw"]} of pull ${row["pull"]}`, {
     details: { source: entry.source.name, collection: entry.name },
   });
 }

@@ -1,6 +1,7 @@
 import type { CatalogEntry } from "../source/catalog.ts";
 import type { StoredPull } from "../store/raw/manifest.ts";
 import type { RawStore } from "../store/raw/raw-store.ts";
+import { chainFrom, isFull } from "./chain.ts";
 import { DatasetStore } from "./dataset.ts";
 
 /** Which old pulls of a collection stay. */
@@ -35,16 +36,23 @@ export async function pruneRaw(
   }
 }
 
-/** The newest pull, the newest with any response, and the newest complete ones. */
+/** The newest pull, the newest with any response, and the newest complete ones of everything with what changed after them. */
 function neededOf(pulls: readonly StoredPull[]): readonly StoredPull[] {
-  const complete = pulls.filter(({ manifest }) => manifest.verdict === "complete").slice(0, COMPLETE_KEPT);
-  return [...pulls.slice(0, 1), ...pulls.filter(({ manifest }) => manifest.pages > 0).slice(0, 1), ...complete];
+  const full = pulls.filter(isFull);
+  const complete = full.filter(({ manifest }) => manifest.verdict === "complete").slice(0, COMPLETE_KEPT);
+  const increments = complete.flatMap(base => chainFrom(base, pulls).increments);
+  const withPages = full.filter(({ manifest }) => manifest.pages > 0).slice(0, 1);
+  return [...pulls.slice(0, 1), ...withPages, ...complete, ...increments];
 }
 
 async function pullsInDatasets(home: string): Promise<ReadonlySet<string>> {
   const datasets = await new DatasetStore(home).all();
   return new Set(
-    datasets.flatMap(({ inputs }) => inputs.map(({ source, collection, pull }) => idOf(source, collection, pull ?? ""))),
+    datasets.flatMap(({ inputs }) =>
+      inputs.flatMap(({ source, collection, pull, increments }) =>
+        [pull ?? "", ...(increments ?? [])].map(each => idOf(source, collection, each)),
+      ),
+    ),
   );
 }
 

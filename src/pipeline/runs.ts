@@ -24,6 +24,8 @@ export interface KeptPull {
   readonly sizeBytes: number;
   /** Whether the next pull can go on with it. */
   readonly mayGoOn: boolean;
+  /** The pull of everything that it adds what changed to; null when it is one itself. */
+  readonly base: string | null;
   /** When its source may be asked again, where a spent quota ended it; RFC 3339, UTC. */
   readonly pausedUntil: string | null;
   readonly isEncrypted: boolean;
@@ -71,9 +73,9 @@ async function pullsOf(store: RawStore, source: string, collection: string): Pro
 
 const finishedFacts = ({ manifest }: StoredPull): KeptPull => {
   const { source, collection, pull, verdict, reason, startedAt, finishedAt, pages, records, mayGoOn, keyId, segments } = manifest;
-  const { pausedUntil } = manifest;
+  const { pausedUntil, since } = manifest;
   const facts = { source, collection, pull, verdict, reason, startedAt, finishedAt, pages, records, mayGoOn };
-  return { ...facts, pausedUntil, sizeBytes: sizeOf(segments), isEncrypted: keyId !== null };
+  return { ...facts, base: since?.base ?? null, pausedUntil, sizeBytes: sizeOf(segments), isEncrypted: keyId !== null };
 };
 
 const unfinishedFacts = ({
@@ -93,6 +95,7 @@ const unfinishedFacts = ({
   records: null,
   sizeBytes,
   mayGoOn: lines > 0,
+  base: start.since?.base ?? null,
   pausedUntil: null,
   isEncrypted: keyId !== null,
 });

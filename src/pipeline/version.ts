@@ -19,7 +19,11 @@ export async function versionOf(
   inputs: readonly BuildInput[],
   decisions: readonly IdentityDecision[],
 ): Promise<string> {
-  const raw = inputs.map(({ entry, pull }) => [entry.id, pull?.manifestSha256 ?? null]);
+  const raw = inputs.map(({ entry, pull, increments }) => [
+    entry.id,
+    pull?.manifestSha256 ?? null,
+    ...increments.map(({ manifestSha256 }) => manifestSha256),
+  ]);
   const decided = decisions.map(({ type, a, b }) => [type, a, b]);
   const parts = [raw, decided, catalog.entries.map(declared), canonical, await codeHash()];
   return createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 20);
@@ -27,13 +31,15 @@ export async function versionOf(
 
 /** What of a collection's declaration a build depends on. */
 const declared = ({ id, collection }: CatalogEntry) => {
-  const { contract, list, owner, identity, survivorship, map, drift, personal, maxQuarantinedShare } = collection;
+  const { contract, list, owner, identity, survivorship, map, drift, personal, maxQuarantinedShare, tombstone } = collection;
   const shape = z.toJSONSchema(contract, { unrepresentable: "any", io: "input" });
   return {
     id,
     entity: collection.canonical,
     shape,
     items: list.items,
+    watermark: list.watermark,
+    tombstone,
     owner,
     identity,
     survivorship,

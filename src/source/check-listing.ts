@@ -12,10 +12,11 @@ export function listingProblem(list: Listing): string | undefined {
 
 function watermarkProblem({ watermark, order }: Listing): string | undefined {
   if (watermark === undefined) return undefined;
-  const { sees, editsBy, checkpoint, lookbackMs = 0, safetyLagMs = 0 } = watermark;
+  const { sees, editsBy, checkpoint, lookbackMs = 0, safetyLagMs = 0, parameter, listing } = watermark;
+  if ((parameter === undefined) === (listing === undefined)) return "a watermark has either a parameter or a listing of its own";
   if (sees === "inserts" && editsBy === undefined)
     return "a watermark that sees inserts only needs something that replays edits: editsBy";
-  if (checkpoint === "each-page" && order !== "oldest-first")
+  if (checkpoint === "each-page" && listing === undefined && order !== "oldest-first")
     return `the checkpoint of a listing that is ${order} must not move before the last page`;
   if (lookbackMs < 0 || safetyLagMs < 0) return "a watermark's lookback and safety lag must not be negative";
   return undefined;

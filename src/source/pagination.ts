@@ -62,13 +62,15 @@ export interface NumberedPages extends PageSize {
   readonly pageCount?: string;
 }
 
-/** The response carries an opaque cursor for the next page; it ends when there is none, or when `more` says so. */
+/** The response carries an opaque cursor for the next page; it ends when there is none, or when `more` or `last` says so. */
 export interface CursorPages extends PageSize, OpaqueCursor {
   readonly style: "cursor";
   /** Path of the next page's cursor in the body. */
   readonly next: string;
   /** Path of a boolean that says whether there are more pages; where given it decides, and a cursor alone does not. */
   readonly more?: string;
+  /** The reverse of `more`: path of a boolean that is true on the last page. */
+  readonly last?: string;
   /** The parameter that takes the cursor. */
   readonly cursorParameter: string;
 }

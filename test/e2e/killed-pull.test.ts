@@ -31,7 +31,7 @@ afterAll(async () => {
 });
 
 const pullInto = (home: string): Running =>
-  runTributary(["pull", "--json"], { ...world.environment, TRIBUTARY_HOME: home, LOG_LEVEL: "silent" });
+  runTributary(["pull", "--full", "--json"], { ...world.environment, TRIBUTARY_HOME: home, LOG_LEVEL: "silent" });
 
 interface Verdict {
   readonly source: string;

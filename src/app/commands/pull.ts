@@ -10,8 +10,9 @@ import { discoverSources } from "../registry.ts";
 import { abortOnSignal } from "../until-stopped.ts";
 
 /** Lists every collection of the named sources (all unless named) and keeps the responses; exits with 2 when one is not complete, 3 when only quotas are spent. */
-export async function pullCommand(names: readonly string[], options: { json?: boolean }): Promise<void> {
-  const verdicts = await pullSources(readConfig(process.env), { names, signal: abortOnSignal() });
+export async function pullCommand(names: readonly string[], options: { json?: boolean; full?: boolean }): Promise<void> {
+  const isFull = options.full ?? false;
+  const verdicts = await pullSources(readConfig(process.env), { names, isFull, signal: abortOnSignal() });
   if (options.json) console.log(JSON.stringify({ verdicts }));
   else printVerdicts(verdicts);
   process.exitCode = exitCodeOf(verdicts);
@@ -24,7 +25,7 @@ export function printVerdicts(verdicts: readonly CollectionVerdict[]): void {
 /** Pulls the named sources (all when none is named), with everything that takes put together from the settings. */
 export async function pullSources(
   config: Config,
-  { names, signal }: { readonly names: readonly string[]; readonly signal: AbortSignal },
+  { names, isFull, signal }: { readonly names: readonly string[]; readonly isFull: boolean; readonly signal: AbortSignal },
 ): Promise<readonly CollectionVerdict[]> {
   const catalog = await discoverSources();
   const logger = createLogger(config.logLevel, config.logFile ?? `${config.home}/tributary.log`);
@@ -38,7 +39,7 @@ export async function pullSources(
   try {
     const only = names.length === 0 ? {} : { only: names };
     const { home, retention } = config;
-    const parts = { catalog, upstreams: (source: string) => upstreams.get(source)!, home, retention, ...key, ...only };
+    const parts = { catalog, upstreams: (source: string) => upstreams.get(source)!, home, retention, isFull, ...key, ...only };
     return (await pull({ ...parts, signal, onProgress: progress.show })).verdicts;
   } finally {
     progress.end();
@@ -53,5 +54,11 @@ function lineOf({ source, collection, verdict, records, pages, reason, ...more }
   const anew = more.startedAnew === undefined ? "" : `; read anew, not from where the last pull broke off: ${more.startedAnew}`;
   const pause = more.pausedUntil === undefined ? "" : `, paused until ${more.pausedUntil}`;
   const next = more.mayGoOn && pages > 0 ? "; the next pull goes on from here" : "";
-  return `${source}.${collection}: ${verdict}, ${records} records in ${pages} pages${kept}${pause}${why}${anew}${next}`;
+  const since =
+    more.increment === undefined ? "" : ` that changed since ${more.increment.since}${blindTo(more.increment.mayMiss)}`;
+  const full = more.fullBecause === undefined ? "" : `; all of it, because ${more.fullBecause}`;
+  return `${source}.${collection}: ${verdict}, ${records} records in ${pages} pages${since}${kept}${pause}${why}${full}${anew}${next}`;
 }
+
+const blindTo = (things: readonly string[]): string =>
+  things.length === 0 ? "" : ` (${things.join(", ")} are seen by the next full pull)`;

@@ -8,10 +8,13 @@ import { printVerdicts, pullSources } from "./pull.ts";
  * Pulls the named sources (all unless named) and builds the tables from what is kept. Exits as a pull does unless `allowPartial`; one that was stopped
  * builds nothing.
  */
-export async function runCommand(names: readonly string[], options: { json?: boolean; allowPartial?: boolean }): Promise<void> {
+export async function runCommand(
+  names: readonly string[],
+  options: { json?: boolean; full?: boolean; allowPartial?: boolean },
+): Promise<void> {
   const config = readConfig(process.env);
   const signal = abortOnSignal();
-  const verdicts = await pullSources(config, { names, signal });
+  const verdicts = await pullSources(config, { names, isFull: options.full ?? false, signal });
   const code = exitCodeOf(verdicts);
   process.exitCode = options.allowPartial && !signal.aborted ? 0 : code;
   if (!options.json) printVerdicts(verdicts);

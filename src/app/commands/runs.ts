@@ -16,7 +16,7 @@ function pullLine({ source, collection, pull, verdict, reason, records, pages, s
   const why = reason === null ? "" : ` (${reason.code})`;
   const pause = more.pausedUntil === null ? "" : `, paused until ${more.pausedUntil}`;
   const next = more.mayGoOn ? ", can be gone on with" : "";
-  return `pull ${source}.${collection} ${pull}: ${verdict}${why}, ${counts}${more.isEncrypted ? ", encrypted" : ""}${pause}${next}`;
+  return `pull ${source}.${collection} ${pull}: ${verdict}${more.base === null ? "" : `, what changed after ${more.base}`}${why}, ${counts}${more.isEncrypted ? ", encrypted" : ""}${pause}${next}`;
 }
 
 const buildLine = ({ version, builtAt, isComplete, isCurrent, rows, sizeBytes }: KeptBuild): string =>

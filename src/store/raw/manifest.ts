@@ -43,6 +43,18 @@ export interface PullFacts {
   readonly startedAnew: string | null;
   /** When the source may be asked again, where its quota ended the pull; RFC 3339, UTC. */
   readonly pausedUntil: string | null;
+  /** How far a pull of what changed has come, in ms since the epoch; null for one of everything, and where it is not complete. */
+  readonly watermarkMs: number | null;
+}
+
+/** Where a pull of what changed begins. */
+export interface Since {
+  /** The pull of everything that it adds to. */
+  readonly base: string;
+  /** The pull that it follows: the base, or another pull of what changed. */
+  readonly after: string;
+  /** In ms since the epoch: everything before it had been read. */
+  readonly watermarkMs: number;
 }
 
 /** What is settled when a pull begins, and stays when it is gone on with. */
@@ -52,6 +64,8 @@ export interface PullStart {
   readonly window: DayWindow;
   /** Stands for how the listing is asked for: what was kept under another one is not gone on with. */
   readonly declaration: string;
+  /** Null for a pull of everything. */
+  readonly since: Since | null;
 }
 
 /** A file of whole lines: newline-delimited JSON of `Envelope`, compressed with Zstandard, in frames that may be encrypted. */

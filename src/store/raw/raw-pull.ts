@@ -115,8 +115,8 @@ export class RawPull {
     return guarded(parent, async () => {
       await this.#durable();
       if (this.#checkpoint.open) await this.#seal(this.#checkpoint.open);
-      const { startedAt, window, declaration, continues, pausedMs, keyId, sealed } = this.#checkpoint;
-      const settled = { startedAt, window, declaration, continues, pausedMs, keyId };
+      const { startedAt, window, declaration, since, continues, pausedMs, keyId, sealed } = this.#checkpoint;
+      const settled = { startedAt, window, declaration, since, continues, pausedMs, keyId };
       const manifest: PullManifest = {
         format: FORMAT,
         source,

@@ -158,17 +158,17 @@ async function partialsIn(parent: string): Promise<string[]> {
 }
 
 function leftBy(pull: string, checkpoint: Checkpoint): Unfinished {
-  const { startedAt, window, declaration, savedAt, keyId, sealed, open } = checkpoint;
+  const { startedAt, window, declaration, since, savedAt, keyId, sealed, open } = checkpoint;
   const sizeBytes = sealed.reduce((total, segment) => total + segment.sizeBytes, open?.sizeBytes ?? 0);
-  const start = { startedAt, window, declaration };
+  const start = { startedAt, window, declaration, since };
   return { pull, lines: durableLines(checkpoint), sizeBytes, savedAt, start, keyId, state: { checkpoint } };
 }
 
 function brokenOff(stored: StoredPull | undefined): Unfinished | null {
   if (!stored?.manifest.mayGoOn || stored.manifest.lines === 0) return null;
   const { folder, manifest } = stored;
-  const { pull, lines, finishedAt, startedAt, window, declaration, keyId, segments } = manifest;
+  const { pull, lines, finishedAt, startedAt, window, declaration, since, keyId, segments } = manifest;
   const sizeBytes = segments.reduce((total, segment) => total + segment.sizeBytes, 0);
-  const start = { startedAt, window, declaration };
+  const start = { startedAt, window, declaration, since };
   return { pull, lines, sizeBytes, savedAt: finishedAt, start, keyId, state: { manifest, folder } };
 }

@@ -72,8 +72,11 @@ const cursor: Strategy<Of<"cursor">> = {
   request: (pages, request, at, size) => withCursor(pages.cursorParameter, withParameters(request, sized(pages, size)), at),
   next(pages, answer) {
     const { body } = answer;
-    if (pages.more !== undefined)
-      return hasMore(body, pages.more) ? goesOn(promised(valueAt(body, pages.next), pages.next)) : certainEnd;
+    const flag = pages.more ?? pages.last;
+    if (flag !== undefined)
+      return hasMore(body, flag) === (pages.more !== undefined)
+        ? goesOn(promised(valueAt(body, pages.next), pages.next))
+        : certainEnd;
     const next = cursorOrEnd(body, pages.next);
     return next === null ? silentEnd(answer) : goesOn(next);
   },

@@ -27,6 +27,7 @@ const people = t.collection({
     pages: t.offsetPages({ offsetParameter: "skip", maxPageSize: 2 }),
     order: "oldest-first",
   },
+  tombstone: { path: "isGone", equals: true },
   lookup: t.eachLookup({ request: key => t.get("people.get", `/people/${key}`) }),
   freshness: { cacheMs: 1 },
   identity: { onePerCustomer: false },
@@ -119,6 +120,17 @@ describe("a record that a counted listing no longer has", () => {
     provider.listed = ids(1, 2);
     expect(await fill()).toMatchObject({ isComplete: false, dropped: 0, error: { code: "UPSTREAM_LISTING" } });
     expect({ asked: provider.asked, known: (await keys()).length }).toEqual({ asked: [], known: 60 });
+  });
+});
+
+describe("a record that says that it was deleted", () => {
+  it("is dropped as one that the listing no longer has", async () => {
+    provider.listed = ids(1, 2);
+    await fill();
+    provider.nowMs = 2_000;
+    provider.listed = [{ id: 1 }, { id: 2, isGone: true }];
+    expect(await fill()).toMatchObject({ isComplete: true, broken: 0, dropped: 1 });
+    expect(await keys()).toEqual(["1"]);
   });
 });
 

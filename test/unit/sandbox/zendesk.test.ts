@@ -241,6 +241,15 @@ describe("zendesk imitation: changes and exports", () => {
     expect(all.at(-1)).toBe(id);
   });
 
+  it("ends although the very first record was changed", async () => {
+    const desk = await openDesk();
+    const [id = 0] = idsOf(await desk.read("/users?page[size]=1"));
+    await desk.put(`/users/${id}.json`, { user: { name: "New Name" } });
+    const drained = await desk.read("/incremental/users/cursor?start_time=0");
+    expect(drained.end_of_stream).toBe(true);
+    expect(idsOf(drained)).not.toContain(id);
+  });
+
   it("starts at the instant asked for, and refuses a start within the last minute or none", async () => {
     const { read, send } = await openDesk();
     const { tickets = [] } = await read("/incremental/tickets/cursor?start_time=0");

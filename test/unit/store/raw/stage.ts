@@ -7,6 +7,7 @@ export const start: PullStart = {
   startedAt: new Date(STARTED_AT_MS).toISOString(),
   window: { from: "2026-01-02", to: "2026-01-31" },
   declaration: "d1",
+  since: null,
 };
 const counts = { pages: 2, records: 3, duplicateKeys: 0, missingKeys: 0, advertisedTotal: null, brokenRecords: 0 };
 export const facts: PullFacts = {
@@ -31,6 +32,7 @@ export const facts: PullFacts = {
   mayGoOn: false,
   startedAnew: null,
   pausedUntil: null,
+  watermarkMs: null,
 };
 export const people = { source: "crm", collection: "people" };
 export const request = get("things.list", "/things", { limit: 2, after: "x" });
