@@ -23,6 +23,7 @@ export const Source = {
   breakers: ({ status }: SourceNode) =>
     status.breakers.map(({ operation, state, probeAtMs }) => ({ operation, state, probeAt: instant(probeAtMs) })),
   budgets: ({ status }: SourceNode) => status.limits.map(limit => ({ ...limit, used: limit.allowed - limit.left })),
+  sharing: ({ status: { sharing } }: SourceNode) => ({ ...sharing, mode: enumName(sharing.mode) }),
   learnedLimits: ({ status }: SourceNode) =>
     status.learned.map(said => ({ ...said, resetsAt: instant(said.resetsAtMs), learnedAt: instant(said.learnedAtMs) })),
   pausedUntil: ({ status }: SourceNode) => instant(status.pausedUntilMs),

@@ -22,6 +22,8 @@ export interface Config {
   readonly lineage: { readonly url: string | null; readonly namespace: string; readonly timeoutMs: number };
   /** What replicas share; null: each is on its own. */
   readonly redisUrl: string | null;
+  /** How many processes there are at least. */
+  readonly replicas: number;
   readonly deadlineMs: number;
   /** How often the customer index is read anew from the sources, in ms. */
   readonly refreshMs: number;
@@ -68,7 +70,11 @@ export const settings = {
   HTTPS_PROXY: { fallback: "", meaning: "proxy through which sources are spoken to by https; also in lower case" },
   HTTP_PROXY: { fallback: "", meaning: "the same for sources that are spoken to by http" },
   NO_PROXY: { fallback: "", meaning: "hosts that are spoken to without a proxy, with commas; loopback always is" },
-  REDIS_URL: { fallback: "", meaning: "Redis that replicas share, for rotated tokens; each is on its own unless given" },
+  REDIS_URL: { fallback: "", meaning: "Redis that replicas share, for limits and rotated tokens; each is on its own unless given" },
+  REPLICAS: {
+    fallback: "1",
+    meaning: "processes that share the limits, at least: each keeps to its part while Redis cannot be reached",
+  },
   SECRETS_DIR: {
     fallback: "",
     meaning: "folder with a file for each secret; a secret NAME may also be in the file that NAME_FILE names",
@@ -113,6 +119,7 @@ export function readConfig(environment: Environment): Config {
       timeoutMs: count("OPENLINEAGE_TIMEOUT_MS", 1),
     },
     redisUrl: text("REDIS_URL") || null,
+    replicas: count("REPLICAS", 1),
     deadlineMs: count("DEADLINE_MS", 1),
     refreshMs: count("REFRESH_MS", 1_000),
     logLevel: logLevel(text("LOG_LEVEL")),

@@ -13,6 +13,8 @@ import { FieldShapes } from "../store/field-shapes.ts";
 import { IdentityDecisions } from "../store/identity-decisions.ts";
 import { Mirror } from "../store/mirror.ts";
 import { FileTokenStore } from "../store/file-token-store.ts";
+import { RedisLedger } from "../store/redis-ledger.ts";
+import { RedisReplicas } from "../store/redis-replicas.ts";
 import { RedisTokenStore } from "../store/redis-token-store.ts";
 import { DriftLog } from "../upstream/drift/drift-log.ts";
 import { knownShape } from "../upstream/drift/learned-fields.ts";
@@ -103,7 +105,7 @@ async function driftLog(
 }
 
 type UpstreamsOptions = Omit<ProductOptions, "storeFolder" | "config"> & {
-  readonly config: Pick<Config, "home">;
+  readonly config: Pick<Config, "home"> & Partial<Pick<Config, "replicas">>;
   readonly meter?: Meter;
 };
 
@@ -120,10 +122,13 @@ export function createUpstreams({
   const tokens = redis ? new RedisTokenStore(redis) : new FileTokenStore(config.home);
   const secrets = new ConfiguredSecrets(environment, logger);
   const proxy = proxyOf(environment);
+  const replicas = redis && new RedisReplicas(redis, config.replicas);
   return new Map(
     catalog.sources.map(source => {
+      const baseUrl = baseUrlOf(source, environment);
+      const account = `${source.name}@${new URL(baseUrl).host}`;
       const options = {
-        baseUrl: baseUrlOf(source, environment),
+        baseUrl,
         proxy,
         secrets,
         tokens,
@@ -131,6 +136,7 @@ export function createUpstreams({
         random: Math.random,
         logger,
         ...(meter && { meter }),
+        ...(replicas && { ledger: new RedisLedger(redis, { account, replicas }) }),
       };
       return [source.name, new Upstream(source, options)];
     }),

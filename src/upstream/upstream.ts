@@ -8,7 +8,9 @@ import type { BreakerState, BreakerTicket } from "./breaker.ts";
 import { Breakers, type BreakerStatus } from "./breakers.ts";
 import { Budget } from "./budget/budget.ts";
 import type { LimitStatus, Permit } from "./budget/gate.ts";
+import type { Ledger } from "./budget/ledger.ts";
 import { actualCost, type LearnedLimit } from "./budget/learned.ts";
+import { Sharing, type SharingStatus } from "./budget/sharing.ts";
 import { type Classified, classify } from "./classify.ts";
 import type { CallContext } from "./context.ts";
 import { type AttemptFacts, Exchange, type ExchangeOptions } from "./exchange.ts";
@@ -34,6 +36,7 @@ export interface SourceStatus extends VitalSigns {
   readonly breaker: BreakerState;
   readonly breakers: readonly BreakerStatus[];
   readonly limits: readonly LimitStatus[];
+  readonly sharing: SharingStatus;
   /** What the source itself has said of its limits. */
   readonly learned: readonly LearnedLimit[];
   readonly pausedUntilMs: number | null;
@@ -42,6 +45,8 @@ export interface SourceStatus extends VitalSigns {
 export interface UpstreamOptions extends ExchangeOptions {
   /** Where attempts are counted and timed. */
   readonly meter?: Meter;
+  /** Where replicas keep the source's limits together; this process is on its own without it. */
+  readonly ledger?: Ledger;
   readonly random: Random;
   readonly backoff?: BackoffPolicy;
 }
@@ -68,7 +73,9 @@ export class Upstream {
     this.#options = options;
     this.#backoff = options.backoff ?? defaultBackoff;
     const { limits, learned = {} } = source.client;
-    this.#budget = new Budget(limits, { clock: options.clock, learned });
+    const { clock, ledger, logger } = options;
+    const sharing = ledger && limits.length > 0 ? new Sharing(ledger, { logger, source: source.name }) : undefined;
+    this.#budget = new Budget(limits, { clock, learned, sharing });
     this.#exchange = new Exchange(source, { ...options, vitals: this.#vitals, spare: request => this.#spare(request) });
   }
 
@@ -103,6 +110,7 @@ export class Upstream {
       breaker: this.#breakers.state(nowMs),
       breakers: this.#breakers.status(nowMs),
       limits: await this.#budget.status(),
+      sharing: this.#budget.sharing,
       learned: this.#budget.said(),
       pausedUntilMs: this.#budget.pausedUntilMs(),
       ...this.#vitals.signs,

@@ -4,12 +4,10 @@ import type { Clock } from "../../core/ports.ts";
 import type { Learned, Limit } from "../../source/limits.ts";
 import type { UpstreamRequest } from "../../source/request.ts";
 import type { CallContext } from "../context.ts";
-import { BucketGate } from "./bucket-gate.ts";
-import { ConcurrencyGate } from "./concurrency-gate.ts";
 import type { Gate, LimitStatus, Permit } from "./gate.ts";
+import { createGate } from "./create-gate.ts";
 import { learnedFrom, type LearnedLimit } from "./learned.ts";
-import { QuotaGate } from "./quota-gate.ts";
-import { WindowGate } from "./window-gate.ts";
+import type { Sharing, SharingStatus } from "./sharing.ts";
 
 /** After this long, a source that asked for a longer rest is asked again by whoever cannot wait that long. */
 const MAX_PAUSE_MS = 300_000;
@@ -24,18 +22,23 @@ interface LimitGate {
 export class Budget {
   readonly #clock: Clock;
   readonly #learned: Learned;
+  readonly #sharing: Sharing | undefined;
   readonly #gates: readonly LimitGate[];
   readonly #said = new Map<string, LearnedLimit>();
   #pausedUntilMs = 0;
   /** When the pause was asked for. */
   #pausedAtMs = 0;
 
-  constructor(limits: readonly Limit[], options: { clock: Clock; learned?: Learned }) {
+  /** @param options `sharing` where replicas keep the limits together. */
+  constructor(limits: readonly Limit[], options: { clock: Clock; learned?: Learned; sharing?: Sharing | undefined }) {
     this.#clock = options.clock;
     this.#learned = options.learned ?? {};
     // Narrow limits first: whoever waits for one must not hold a place in a wide one that other operations could use.
     const narrowFirst = [...limits].sort((a, b) => breadthOf(a) - breadthOf(b));
-    this.#gates = narrowFirst.map(limit => ({ limit, gate: gateOf(limit, this.#clock) }));
+    const { clock, sharing } = options;
+    const parts = { clock, sharing, onPause: (forMs: number) => this.#rest(clock.nowMs() + forMs) };
+    this.#sharing = sharing;
+    this.#gates = narrowFirst.map(limit => ({ limit, gate: createGate(limit, { ...parts, number: limits.indexOf(limit) }) }));
   }
 
   /** Waits, in order of priority, until every limit has room; throws the signal's reason when the asker leaves first. */
@@ -78,8 +81,13 @@ export class Budget {
     }
   }
 
-  /** The source asked for a rest: nothing is sent before the given moment, in ms since the epoch. */
+  /** The source asked for a rest: nothing is sent before the given moment, in ms since the epoch, by no replica. */
   pauseUntil(untilMs: number): void {
+    this.#rest(untilMs);
+    void this.#sharing?.try(ledger => ledger.pause(untilMs - this.#clock.nowMs()));
+  }
+
+  #rest(untilMs: number): void {
     if (untilMs <= this.#pausedUntilMs) return;
     this.#pausedUntilMs = untilMs;
     this.#pausedAtMs = this.#clock.nowMs();
@@ -98,6 +106,11 @@ export class Budget {
     return Promise.all(this.#gates.map(({ gate }) => gate.status()));
   }
 
+  /** How the limits are kept among replicas. */
+  get sharing(): SharingStatus {
+    return this.#sharing?.status ?? { mode: "alone", replicas: 1, share: 1 };
+  }
+
   /** What the source has said of its limits, the latest of each. */
   said(): readonly LearnedLimit[] {
     return [...this.#said.values()];
@@ -105,6 +118,7 @@ export class Budget {
 
   /** Drops what waits and stops every timer. */
   async close(): Promise<void> {
+    this.#sharing?.close();
     await Promise.all(this.#gates.map(({ gate }) => gate.close()));
   }
 
@@ -156,27 +170,6 @@ const together = (permits: readonly Permit[]): Permit => ({
 });
 
 const DAY_MS = 86_400_000;
-
-function gateOf(limit: Limit, clock: Clock): Gate {
-  switch (limit.type) {
-    case "window":
-      return new WindowGate(limit);
-    case "bucket":
-      return new BucketGate({ ...limit, name: "bucket", unit: "requests", weightOf: request => request.weight ?? 1 });
-    case "cost":
-      return new BucketGate({
-        name: "cost",
-        unit: "points",
-        capacity: limit.capacity,
-        perSecond: limit.restorePerSecond,
-        weightOf: request => request.cost ?? 1,
-      });
-    case "concurrency":
-      return new ConcurrencyGate(limit);
-    case "quota":
-      return new QuotaGate(limit, clock);
-  }
-}
 
 /** A day's quota is asked first, for it does not wait; then the narrow ones; a place among those under way last, for it is held while waiting. */
 function breadthOf(limit: Limit): number {

@@ -2,21 +2,39 @@ import Bottleneck from "bottleneck";
 import type { ConcurrencyLimit } from "../../source/limits.ts";
 import type { UpstreamRequest } from "../../source/request.ts";
 import type { CallContext } from "../context.ts";
-import { type Gate, type LimitStatus, type Permit, takeFrom } from "./gate.ts";
+import { type LimitStatus, type Permit, type ScalableGate, scaled, takeFrom } from "./gate.ts";
 
-/** At most so many requests under way at once, over the account or for each operation. */
-export class ConcurrencyGate implements Gate {
+/** What bulk work may have of them: one place stays free for live reads, where there are several. */
+export const bulkPlacesOf = ({ max }: ConcurrencyLimit): number => Math.max(1, max - 1);
+
+/** At most so many requests under way at once. */
+export class ConcurrencyGate implements ScalableGate {
   readonly #limit: ConcurrencyLimit;
-  readonly #limiters = new Map<string, Bottleneck>();
+  readonly #limiter: Bottleneck;
+  readonly #bulk: Bottleneck;
+  #share = 1;
 
   constructor(limit: ConcurrencyLimit) {
     this.#limit = limit;
+    this.#limiter = new Bottleneck({ reservoir: limit.max });
+    this.#bulk = new Bottleneck({ reservoir: bulkPlacesOf(limit) });
   }
 
-  async acquire(request: UpstreamRequest, context: CallContext): Promise<Permit> {
-    const limiter = this.#limiterOf(this.#limit.per === "operation" ? request.operation : "account");
-    await takeFrom(limiter, 1, context);
-    const giveBack = () => void limiter.incrementReservoir(1);
+  async acquire(_request: UpstreamRequest, context: CallContext): Promise<Permit> {
+    const limiters = context.priority === "bulk" ? [this.#bulk, this.#limiter] : [this.#limiter];
+    const taken: Bottleneck[] = [];
+    const giveBack = () => {
+      for (const limiter of taken) void limiter.incrementReservoir(1);
+    };
+    try {
+      for (const limiter of limiters) {
+        await takeFrom(limiter, 1, context);
+        taken.push(limiter);
+      }
+    } catch (thrown) {
+      giveBack();
+      throw thrown;
+    }
     return { settle: giveBack, cancel: giveBack };
   }
 
@@ -29,29 +47,26 @@ export class ConcurrencyGate implements Gate {
     // Nobody says how many requests are under way.
   }
 
+  noteLive(): void {
+    // What is kept for live reads is kept at all times.
+  }
+
+  scale(share: number): void {
+    const change = (places: number) => scaled(places, share) - scaled(places, this.#share);
+    void this.#limiter.incrementReservoir(change(this.#limit.max));
+    void this.#bulk.incrementReservoir(change(bulkPlacesOf(this.#limit)));
+    this.#share = share;
+  }
+
   async status(): Promise<LimitStatus> {
     const { max, per } = this.#limit;
-    const limiters = [...this.#limiters.values()];
-    const left = await Promise.all(limiters.map(limiter => limiter.currentReservoir()));
-    return {
-      name: per === "account" ? "at once" : "at once per operation",
-      unit: "at once",
-      allowed: max,
-      left: Math.min(max, ...left.map(units => units ?? max)),
-      queued: limiters.reduce((sum, limiter) => sum + limiter.counts().QUEUED, 0),
-      windowMs: null,
-    };
+    const left = Math.max(0, Math.min(max, (await this.#limiter.currentReservoir()) ?? max));
+    const name = per === "account" ? "at once" : "at once per operation";
+    const queued = this.#limiter.counts().QUEUED + this.#bulk.counts().QUEUED;
+    return { name, unit: "at once", allowed: max, left, queued, windowMs: null };
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#limiters.values()].map(limiter => limiter.disconnect()));
-  }
-
-  #limiterOf(name: string): Bottleneck {
-    const known = this.#limiters.get(name);
-    if (known) return known;
-    const limiter = new Bottleneck({ reservoir: this.#limit.max });
-    this.#limiters.set(name, limiter);
-    return limiter;
+    await Promise.all([this.#limiter.disconnect(), this.#bulk.disconnect()]);
   }
 }

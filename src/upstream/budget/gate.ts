@@ -35,6 +35,17 @@ export interface Gate {
   close(): Promise<void>;
 }
 
+/** A limit that can be kept together with other processes. */
+export interface ScalableGate extends Gate {
+  /** Another process reads live: bulk work leaves room. */
+  noteLive(): void;
+  /** Keeps to a share of the limit, from 0 to 1, from now on; what is in use already counts. */
+  scale(share: number): void;
+}
+
+/** The whole units in a share of a limit: one at least, for a limit of none would never let anything through. */
+export const scaled = (units: number, share: number): number => Math.max(1, Math.floor(units * share));
+
 /** Bottleneck's scale runs from 0, first, to 9, last. */
 const bottleneckPriority: Readonly<Record<Priority, number>> = { live: 2, intake: 5, bulk: 8 };
 const MAX_QUEUED = 20_000;

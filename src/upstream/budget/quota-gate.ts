@@ -3,7 +3,7 @@ import type { Clock } from "../../core/ports.ts";
 import type { QuotaLimit } from "../../source/limits.ts";
 import type { UpstreamRequest } from "../../source/request.ts";
 import type { CallContext } from "../context.ts";
-import type { Gate, LimitStatus, Permit } from "./gate.ts";
+import { type LimitStatus, type Permit, type ScalableGate, scaled } from "./gate.ts";
 import type { LearnedLimit } from "./learned.ts";
 
 const DAY_MS = 86_400_000;
@@ -13,15 +13,18 @@ const RESERVE = 0.05;
 
 /**
  * So many requests a day. What is spent is not waited for: it is `UPSTREAM_QUOTA_SPENT`, with the moment of the next day's beginning. Counted by this
- * process from its start; what others have used is learnt from the provider.
+ * process from its start; what others have used is learnt from the provider, and from the replicas where they share.
  */
-export class QuotaGate implements Gate {
+export class QuotaGate implements ScalableGate {
   readonly #limit: QuotaLimit;
   readonly #clock: Clock;
-  readonly #used = new Map<string, number>();
+  #used = 0;
   #day = Number.NaN;
   /** A later beginning than ours, where the provider names one. */
   #resumesAtMs = 0;
+  #share = 1;
+  /** What had been used when the share was last set: it is what was left then that is shared. */
+  #usedBefore = 0;
 
   constructor(limit: QuotaLimit, clock: Clock) {
     this.#limit = limit;
@@ -29,57 +32,70 @@ export class QuotaGate implements Gate {
   }
 
   async acquire(request: UpstreamRequest, { priority }: CallContext): Promise<Permit> {
-    const name = this.#begin(request);
+    this.#begin();
     const weight = request.weight ?? 1;
-    const used = this.#used.get(name) ?? 0;
-    const allowed = priority === "bulk" ? Math.max(1, Math.floor(this.#limit.requests * (1 - RESERVE))) : this.#limit.requests;
-    if (used + weight > allowed) throw this.#spent();
-    return this.#take(name, weight);
+    if (this.#used + weight > this.#allowed(priority === "bulk")) throw this.#spent();
+    return this.#take(weight);
   }
 
   spare(request: UpstreamRequest): Permit | undefined {
-    const name = this.#begin(request);
-    const used = this.#used.get(name) ?? 0;
-    if (used > this.#limit.requests / 2) return undefined;
-    return this.#take(name, request.weight ?? 1);
+    this.#begin();
+    return this.#used > this.#limit.requests / 2 ? undefined : this.#take(request.weight ?? 1);
   }
 
   learn({ left, resetsAtMs }: LearnedLimit): void {
-    if (this.#limit.per !== "account") return;
     this.#begin();
-    this.#used.set("account", Math.max(this.#used.get("account") ?? 0, this.#limit.requests - left));
+    this.#used = Math.max(this.#used, this.#limit.requests - left);
     if (resetsAtMs !== null) this.#resumesAtMs = resetsAtMs;
+  }
+
+  noteLive(): void {
+    // What is kept for live reads is kept at all times.
+  }
+
+  scale(share: number): void {
+    this.#share = share;
+    this.#usedBefore = this.#used;
   }
 
   async status(): Promise<LimitStatus> {
     this.#begin();
-    const used = Math.max(0, ...this.#used.values());
     const { requests } = this.#limit;
-    return {
-      name: "daily",
-      unit: "requests",
-      allowed: requests,
-      left: Math.max(0, requests - used),
-      queued: 0,
-      windowMs: DAY_MS,
-    };
+    const left = Math.max(0, requests - this.#used);
+    return { name: "daily", unit: "requests", allowed: requests, left, queued: 0, windowMs: DAY_MS };
   }
 
   async close(): Promise<void> {
-    this.#used.clear();
+    this.#used = 0;
   }
 
-  #take(name: string, weight: number): Permit {
-    const add = (amount: number) => void this.#used.set(name, Math.max(0, (this.#used.get(name) ?? 0) + amount));
-    add(weight);
-    return { settle: () => undefined, cancel: () => add(-weight) };
+  /** The day that is under way, as a number that grows by one each day; it begins at the quota's own hour. */
+  day(): number {
+    return Math.floor((this.#clock.nowMs() - this.#limit.resetHour * HOUR_MS) / DAY_MS);
   }
 
-  #begin(request?: UpstreamRequest): string {
-    const day = Math.floor((this.#clock.nowMs() - this.#limit.resetHour * HOUR_MS) / DAY_MS);
-    if (day !== this.#day) this.#used.clear();
+  #allowed(isBulk: boolean): number {
+    const { requests } = this.#limit;
+    const before = this.#usedBefore;
+    const all = this.#share === 1 ? requests : before + Math.floor((requests - before) * this.#share);
+    return isBulk ? scaled(all, 1 - RESERVE) : all;
+  }
+
+  #take(weight: number): Permit {
+    this.#used += weight;
+    const day = this.#day;
+    const cancel = () => {
+      if (day === this.#day) this.#used -= weight;
+    };
+    return { settle: () => undefined, cancel };
+  }
+
+  #begin(): void {
+    const day = this.day();
+    if (day === this.#day) return;
     this.#day = day;
-    return this.#limit.per === "operation" && request ? request.operation : "account";
+    this.#used = 0;
+    this.#usedBefore = 0;
   }
 
   #spent(): UpstreamError {

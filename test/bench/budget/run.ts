@@ -1,145 +1,103 @@
-import { discoverImitations, discoverSources } from "../../../src/app/registry.ts";
-import { baseUrlOf } from "../../../src/app/config.ts";
-import { ConfiguredSecrets } from "../../../src/app/secrets.ts";
-import { lastDays } from "../../../src/core/days.ts";
-import { type Logger, systemClock } from "../../../src/core/ports.ts";
-import { startSandbox } from "../../../src/sandbox/server.ts";
-import type { CatalogEntry } from "../../../src/source/catalog.ts";
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { discoverSources } from "../../../src/app/registry.ts";
+import type { SandboxReady } from "../../../src/app/commands/sandbox.ts";
 import type { Source } from "../../../src/source/define-source.ts";
-import type { Limit } from "../../../src/source/limits.ts";
-import type { UpstreamRequest } from "../../../src/source/request.ts";
-import type { Priority } from "../../../src/upstream/context.ts";
-import { Upstream } from "../../../src/upstream/upstream.ts";
+import { startRedis } from "../../support/redis.ts";
+import { projectFolder } from "../../support/process.ts";
+import type { Done, Job } from "../../support/budget-worker.ts";
 
 /** What of each source's allowance a saturated minute uses, how often it is refused, and what bulk work costs the live reads beside it. */
 const SATURATED_MS = 60_000;
-const LIVE_MS = 30_000;
-const LIVE_EVERY_MS = 400;
-/** Askers at once: more than any of the sources lets through. */
-const ASKERS = 48;
+/** Live reads come at this part of the pace at which bulk work leaves room for them. */
+const LIVE_PACE = 0.8;
+const LIVE_READS = 100;
+const MOST_LIVE_MS = 120_000;
+/** The pull begins while people are already asking: what it leaves to them it leaves from the first read on. */
+const PULL_AFTER_MS = 2_000;
 
-const silent: Logger = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 const catalog = await discoverSources();
-const imitations = await discoverImitations();
 
-function contextOf(priority: Priority, endsAtMs: number) {
-  return {
-    priority,
-    signal: AbortSignal.timeout(Math.max(1, endsAtMs - Date.now())),
-    deadlineAtMs: endsAtMs,
-    requestId: "bench",
-  };
+async function startSandbox() {
+  const child = fork(`${projectFolder}src/app/main.ts`, ["sandbox"], {
+    env: { ...process.env, SANDBOX_PORT: "0", SANDBOX_CUSTOMERS: "2000" },
+    stdio: ["ignore", "ignore", "inherit", "ipc"],
+  });
+  const [ready] = (await once(child, "message")) as [SandboxReady];
+  return { ...ready, stop: () => child.kill("SIGTERM") };
 }
 
-/** The requests that a pull and lookups would make, one kind after another, so that limits by endpoint are all felt. */
-function requestsOf(entries: readonly CatalogEntry[]): UpstreamRequest[] {
-  const window = lastDays(30, Date.now());
-  return entries.flatMap(({ collection: { list, lookup } }) => {
-    const key = "4821";
-    const byKey = lookup === undefined ? [] : [lookup.mode === "batch" ? lookup.request([key]) : lookup.request(key)];
-    return [list.request(window), ...byKey].map(request => ({ ...request, mayBeAbsent: true }));
-  });
+async function run(job: Job): Promise<Done> {
+  const child = fork(`${projectFolder}test/support/budget-worker.ts`, { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+  child.send(job);
+  const [done] = (await Promise.race([
+    once(child, "message"),
+    once(child, "exit").then(() => Promise.reject(new Error("a worker ended without a result"))),
+  ])) as [Done];
+  return done;
 }
 
 /** What a minute allows, in the unit that the tightest limit counts. */
-function allowedIn(limits: readonly Limit[], operations: number, ms: number): { amount: number; unit: "requests" | "points" } {
-  const cost = limits.find(limit => limit.type === "cost");
+function allowedIn({ client }: Source, operations: number, ms: number): { amount: number; unit: "requests" | "points" } {
+  const cost = client.limits.find(limit => limit.type === "cost");
   if (cost) return { amount: cost.capacity + (cost.restorePerSecond * ms) / 1000, unit: "points" };
-  const amounts = limits.flatMap(limit =>
-    limit.type === "window"
-      ? [limit.requests * Math.ceil(ms / limit.windowMs) * (limit.per === "operation" ? operations : 1)]
-      : [],
-  );
+  const amounts = client.limits.flatMap(limit => {
+    if (limit.type === "bucket") return [limit.capacity + (limit.perSecond * ms) / 1000];
+    if (limit.type !== "window") return [];
+    return [limit.requests * Math.ceil(ms / limit.windowMs) * (limit.per === "operation" ? operations : 1)];
+  });
   return { amount: Math.min(...amounts), unit: "requests" };
 }
 
-interface World {
-  readonly upstream: Upstream;
-  readonly requests: readonly UpstreamRequest[];
-}
-
-/** Asks as fast as it is let, until a moment; resolves with how many answers came, and what they cost. */
-async function saturate(
-  { upstream, requests }: World,
-  priority: Priority,
-  endsAtMs: number,
-): Promise<{ granted: number; cost: number }> {
-  let [granted, cost, next] = [0, 0, 0];
-  const one = async () => {
-    while (Date.now() < endsAtMs) {
-      const request = requests[next++ % requests.length]!;
-      try {
-        const { body } = await upstream.send(request, contextOf(priority, endsAtMs));
-        cost += costIn(body);
-        granted++;
-      } catch (thrown) {
-        const code = (thrown as { code?: string }).code;
-        if (code === "UPSTREAM_NOT_FOUND") granted++;
-        else if (Date.now() < endsAtMs - 100 && code !== "UPSTREAM_DEADLINE" && code !== "UPSTREAM_THROTTLED") throw thrown;
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: ASKERS }, one));
-  return { granted, cost };
-}
-
-function costIn(body: unknown): number {
-  const { extensions } = (body ?? {}) as { extensions?: { cost?: { actualQueryCost?: number } } };
-  return extensions?.cost?.actualQueryCost ?? 0;
-}
-
-/** Live reads at a steady pace; their latencies in ms, sorted, and how many got no answer. */
-async function liveReads({ upstream, requests }: World, endsAtMs: number): Promise<{ p99Ms: number; failed: number }> {
-  const tookMs: number[] = [];
-  let failed = 0;
-  const request = requests.find(({ operation }) => !operation.endsWith(".list")) ?? requests[0]!;
-  while (Date.now() < endsAtMs) {
-    const startedAt = performance.now();
-    await upstream.send(request, contextOf("live", Date.now() + 20_000)).catch((thrown: { code?: string }) => {
-      if (thrown.code === "UPSTREAM_THROTTLED" || thrown.code === "UPSTREAM_DEADLINE") failed++;
-      else if (thrown.code !== "UPSTREAM_NOT_FOUND") throw thrown;
-    });
-    tookMs.push(performance.now() - startedAt);
-    await systemClock.sleep(LIVE_EVERY_MS);
-  }
-  tookMs.sort((a, b) => a - b);
-  return { p99Ms: tookMs[Math.ceil(tookMs.length * 0.99) - 1] ?? Number.NaN, failed };
-}
-
-async function measure(source: Source) {
-  const sandbox = await startSandbox({ port: 0, seed: 1, customers: 2_000, imitations });
-  const entries = catalog.entries.filter(entry => entry.source === source);
-  const worldOf = (): World => ({
-    upstream: new Upstream(source, {
-      baseUrl: baseUrlOf(source, sandbox.environment),
-      secrets: new ConfiguredSecrets(sandbox.environment, silent),
-      clock: systemClock,
-      random: Math.random,
-      logger: silent,
-    }),
-    requests: requestsOf(entries),
+/** How often live reads come: within what bulk work leaves to them. */
+function liveEveryMsOf({ client }: Source): number {
+  const perSecond = client.limits.flatMap(limit => {
+    if (limit.type === "window") return [(Math.max(1, Math.floor(limit.requests * 0.1)) * 1000) / limit.windowMs];
+    return limit.type === "cost" ? [limit.restorePerSecond / 50] : [];
   });
-  const idle = worldOf();
-  const alone = await liveReads(idle, Date.now() + LIVE_MS);
-  await idle.upstream.close();
-  await fetch(`${sandbox.origin}/__control/reset`, { method: "POST" });
-  const full = worldOf();
-  const { granted, cost } = await saturate(full, "bulk", Date.now() + SATURATED_MS);
-  const { throttled } = await full.upstream.status();
-  const allowed = allowedIn(source.client.limits, new Set(full.requests.map(({ operation }) => operation)).size, SATURATED_MS);
-  const busyUntilMs = Date.now() + LIVE_MS;
-  const [beside] = await Promise.all([liveReads(full, busyUntilMs), saturate(full, "bulk", busyUntilMs)]);
-  await full.upstream.close();
-  await sandbox.close();
-  const used = allowed.unit === "points" ? cost : granted;
+  return 1000 / (Math.min(10, ...perSecond) * LIVE_PACE);
+}
+
+function p99(tookMs: readonly number[]): number {
+  const sorted = tookMs.toSorted((a, b) => a - b);
+  return sorted[Math.ceil(sorted.length * 0.99) - 1] ?? Number.NaN;
+}
+
+type Part = Omit<Job, "environment" | "redisUrl">;
+
+/** Runs processes side by side over a sandbox, and a Redis where they are several, that nobody has used before. */
+async function together(parts: readonly Part[]): Promise<Done[]> {
+  const [sandbox, redis] = [await startSandbox(), parts.length > 1 ? await startRedis() : undefined];
+  const rest = { environment: sandbox.environment, redisUrl: redis?.url ?? null };
+  const done = await Promise.all(parts.map(part => run({ ...part, ...rest })));
+  await redis?.stop();
+  sandbox.stop();
+  return done;
+}
+
+async function measure(source: Source, processes: number) {
+  const base: Part = { source: source.name, ms: SATURATED_MS, isPulling: true, liveEveryMs: null };
+  const full = await together(Array.from({ length: processes }, () => base));
+  const allowed = allowedIn(source, full[0]!.operations, SATURATED_MS);
+  const liveEveryMs = liveEveryMsOf(source);
+  const ms = Math.min(MOST_LIVE_MS, LIVE_READS * liveEveryMs);
+  const reader = { ...base, ms, liveEveryMs };
+  const others = Array.from({ length: processes - 1 }, () => ({ ...base, ms, pullAfterMs: PULL_AFTER_MS }));
+  const [idle] = await together([reader, ...others].map(part => ({ ...part, isPulling: false })));
+  const busy = await together([{ ...reader, isPulling: processes === 1, pullAfterMs: PULL_AFTER_MS }, ...others]);
+  const sum = (pick: (done: Done) => number, dones: readonly Done[]) => dones.reduce((total, done) => total + pick(done), 0);
+  const used = sum(({ cost, granted }) => (allowed.unit === "points" ? cost : granted), full);
+  const [alone, beside] = [p99(idle!.tookMs), p99(busy[0]!.tookMs)];
   return {
     source: source.name,
+    processes,
     "used / allowed": `${used} / ${allowed.amount} ${allowed.unit}`,
     share: (used / allowed.amount).toFixed(3),
-    refused: throttled,
-    "live p99 idle": alone.p99Ms.toFixed(0),
-    "live p99 beside a pull": beside.p99Ms.toFixed(0),
-    "live without an answer": beside.failed,
+    refused: sum(({ throttled }) => throttled, [...full, idle!, ...busy]),
+    "live reads": busy[0]!.tookMs.length,
+    "live p99 idle, ms": alone.toFixed(0),
+    "beside a pull": beside.toFixed(0),
+    times: (beside / alone).toFixed(2),
   };
 }
 
@@ -148,5 +106,10 @@ const limited = catalog.sources.filter(
   ({ name, client }) => client.limits.length > 0 && (names.length === 0 || names.includes(name)),
 );
 const rows = [];
-for (const source of limited) rows.push(await measure(source));
+for (const source of limited)
+  for (const processes of [1, 3]) {
+    const row = await measure(source, processes);
+    console.error(JSON.stringify(row));
+    rows.push(row);
+  }
 console.table(rows);

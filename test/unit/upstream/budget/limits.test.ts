@@ -112,7 +112,7 @@ describe("declared limits", () => {
     expect(await grantedWithin(long, 600, 150, "bulk")).toBe(97);
     const busy = budgetOf([window({ requests: 20, windowMs: 60_000 })]);
     await busy.acquire(things, context("live"));
-    expect(await grantedWithin(busy, 200, 40, "bulk")).toBe(18);
+    expect(await grantedWithin(busy, 2_000, 40, "bulk")).toBe(18);
     expect(await grantedWithin(busy, 200, 5, "live")).toBe(1);
   });
 
