@@ -109,7 +109,7 @@ describe("declared limits", () => {
     const quiet = budgetOf([window({ requests: 20, windowMs: 1_000 })]);
     expect(await grantedWithin(quiet, 200, 40, "bulk")).toBe(20);
     const long = budgetOf([window({ requests: 100, windowMs: 60_000 })]);
-    expect(await grantedWithin(long, 600, 150, "bulk")).toBe(97);
+    expect(await grantedWithin(long, 3_000, 150, "bulk")).toBe(97);
     const busy = budgetOf([window({ requests: 20, windowMs: 60_000 })]);
     await busy.acquire(things, context("live"));
     expect(await grantedWithin(busy, 2_000, 40, "bulk")).toBe(18);
