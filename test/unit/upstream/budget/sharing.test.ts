@@ -216,6 +216,21 @@ describe("limits of replicas that lose their Redis", () => {
     expect(sent.flat().filter(at => at > backAt + 4_000).length).toBeGreaterThan(20);
   }, 30_000);
 
+  it("tell on return what they have used meanwhile, so that nobody uses it again", async () => {
+    const limits = [window({ requests: 12, windowMs: 20_000 })];
+    const options = { expected: 3, newForMs: 200 };
+    const replicas = [await replica(limits, options), await replica(limits, options), await replica(limits, options)];
+    for (const { budget } of replicas) (await budget.acquire(request, context())).settle();
+    await server.kill();
+    const used = await Promise.all(replicas.map(({ budget }) => saturate(budget, Date.now() + 1_500, { priority: "live" })));
+    expect(used.map(({ length }) => length)).toEqual([3, 3, 3]);
+    await server.start();
+    await until(() => replicas.every(({ budget }) => budget.sharing.mode === "shared"));
+    await systemClock.sleep(500);
+    const more = await Promise.all(replicas.map(({ budget }) => saturate(budget, Date.now() + 500, { priority: "live" })));
+    expect(more.flat()).toEqual([]);
+  }, 15_000);
+
   it("begin in part where Redis is not there at the start", async () => {
     await server.kill();
     const { budget } = await replica([window({ requests: 9, windowMs: 2_000 })], { expected: 3 });
