@@ -70,7 +70,14 @@ export const settings = {
   HTTPS_PROXY: { fallback: "", meaning: "proxy through which sources are spoken to by https; also in lower case" },
   HTTP_PROXY: { fallback: "", meaning: "the same for sources that are spoken to by http" },
   NO_PROXY: { fallback: "", meaning: "hosts that are spoken to without a proxy, with commas; loopback always is" },
-  REDIS_URL: { fallback: "", meaning: "Redis that replicas share, for limits and rotated tokens; each is on its own unless given" },
+  DATABASE_URL: {
+    fallback: "",
+    meaning: "secret: PostgreSQL that replicas share, for the customer index; embedded in TRIBUTARY_HOME unless given",
+  },
+  REDIS_URL: {
+    fallback: "",
+    meaning: "Redis that replicas share, for limits and rotated tokens; each is on its own unless given",
+  },
   REPLICAS: {
     fallback: "1",
     meaning: "processes that share the limits, at least: each keeps to its part while Redis cannot be reached",

@@ -1,5 +1,5 @@
 import type { Redis } from "ioredis";
-import type { FillParts } from "../intake/fill.ts";
+import { type FillParts, learnFields } from "../intake/fill.ts";
 import { systemClock, type Logger, type Clock, type Meter } from "../core/ports.ts";
 import { createEngine, type Engine } from "../gateway/engine.ts";
 import { Gateway } from "../gateway/gateway.ts";
@@ -8,7 +8,7 @@ import { resolvers } from "../../resolvers/index.ts";
 import type { Catalog } from "../source/catalog.ts";
 import { PrometheusMeter } from "../server/metrics.ts";
 import { CustomerIndex } from "../store/customer-index.ts";
-import { openDatabase } from "../store/database.ts";
+import { type Database, openDatabase } from "../store/database.ts";
 import { FieldShapes } from "../store/field-shapes.ts";
 import { IdentityDecisions } from "../store/identity-decisions.ts";
 import { Mirror } from "../store/mirror.ts";
@@ -17,12 +17,12 @@ import { RedisLedger } from "../store/redis-ledger.ts";
 import { RedisReplicas } from "../store/redis-replicas.ts";
 import { RedisTokenStore } from "../store/redis-token-store.ts";
 import { DriftLog } from "../upstream/drift/drift-log.ts";
-import { knownShape } from "../upstream/drift/learned-fields.ts";
 import { Upstream } from "../upstream/upstream.ts";
 import { baseUrlOf, type Config, proxyOf } from "./config.ts";
 import { Refresher } from "./refresher.ts";
 import { openRedis } from "./redis.ts";
 import { ConfiguredSecrets } from "./secrets.ts";
+import { openStore } from "./store-place.ts";
 import { schemaFolder } from "./registry.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -35,6 +35,7 @@ export interface Product {
   readonly engine: Engine;
   readonly refresher: Refresher;
   readonly meter: PrometheusMeter;
+  readonly store: Pick<Database, "description" | "query">;
   close(): Promise<void>;
 }
 
@@ -46,7 +47,7 @@ export interface ProductOptions {
   readonly clock?: Clock;
   /** What replicas share; each is on its own without it. */
   readonly redis?: Redis;
-  /** Null keeps the store in memory. */
+  /** In place of the store that the settings name; null keeps it in memory. */
   readonly storeFolder?: string | null;
 }
 
@@ -58,18 +59,20 @@ export async function createProduct(options: ProductOptions): Promise<Product> {
   const meter = new PrometheusMeter();
   const upstreams = createUpstreams({ ...options, ...(redis && { redis }), meter });
   const upstreamOf = (source: string) => upstreams.get(source)!;
-  const database = await openDatabase(options.storeFolder === undefined ? `${config.home}/${config.store}` : options.storeFolder);
+  const { storeFolder } = options;
+  const database = await (storeFolder === undefined ? openStore(config, options.environment, logger) : openDatabase(storeFolder));
   const mirror = new Mirror(database);
   const index = new CustomerIndex(database);
   const shapes = new FieldShapes(database);
-  const drift = { log: await driftLog(catalog, shapes, { clock, logger, meter }), shapes };
+  const drift = { log: new DriftLog({ clock, logger, meter }), shapes };
+  await learnFields(drift, catalog.entries);
   const gateway = new Gateway({ catalog, upstreamOf, mirror, index, clock, drift: drift.log });
   const schema = await loadSchema(schemaFolder, resolvers);
   const { limits, hasIntrospection, hasSuggestions } = config;
   const engine = await createEngine({ schema, catalog, limits, logger, hasIntrospection, hasSuggestions });
   const decisions = new IdentityDecisions(config.home);
   const parts: FillParts = { catalog, upstreamOf, mirror, index, drift, clock, logger, decisions: () => decisions.list() };
-  const refresher = new Refresher(parts, config.refreshMs, ({ collection, error }) =>
+  const refresher = new Refresher(parts, database, config.refreshMs, ({ collection, error }) =>
     gateway.noteFill(collection, error?.message ?? null),
   );
   return {
@@ -79,6 +82,7 @@ export async function createProduct(options: ProductOptions): Promise<Product> {
     engine,
     refresher,
     meter,
+    store: database,
     async close() {
       await refresher.stop();
       await engine.stop();
@@ -87,21 +91,6 @@ export async function createProduct(options: ProductOptions): Promise<Product> {
       if (options.redis === undefined) redis?.disconnect();
     },
   };
-}
-
-/** Knows from the start which fields the last complete readings have found. */
-async function driftLog(
-  catalog: Catalog,
-  shapes: FieldShapes,
-  parts: ConstructorParameters<typeof DriftLog>[0],
-): Promise<DriftLog> {
-  const log = new DriftLog(parts);
-  const known = await shapes.all();
-  for (const { id, collection } of catalog.entries) {
-    const fields = known.get(id);
-    if (fields) log.learn(id, knownShape(collection, fields));
-  }
-  return log;
 }
 
 type UpstreamsOptions = Omit<ProductOptions, "storeFolder" | "config"> & {

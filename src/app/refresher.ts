@@ -1,7 +1,8 @@
-import { UpstreamError } from "../core/errors.ts";
-import { fillCollection, type FillParts, type FillResult } from "../intake/fill.ts";
+import { asError, UpstreamError } from "../core/errors.ts";
+import { fillCollection, type FillParts, type FillResult, learnFields } from "../intake/fill.ts";
 import { rebuildIndex } from "../intake/rebuild-index.ts";
 import type { CatalogEntry } from "../source/catalog.ts";
+import type { Database } from "../store/database.ts";
 import type { CallContext } from "../upstream/context.ts";
 
 /** The pause after a failed fill, in ms: it doubles with every failure up to the longest. */
@@ -10,24 +11,40 @@ const LONGEST_RETRY_MS = 30_000;
 /** One collection may take this long, in ms, before its fill is given up and tried again. */
 const FILL_DEADLINE_MS = 600_000;
 
-/** Keeps the customer index up to date: fills every collection of customers, tries those that failed again, and repeats the whole regularly. */
+/** While another process refreshes, this one asks so often, in ms, whether it is done. */
+const TURN_MS = 250;
+
+/** How a collection got up to date: as it was read here, or by another process before. */
+export type Refreshed = FillResult | Pick<FillResult, "collection" | "isComplete">;
+
+/**
+ * Keeps the customer index up to date: fills every collection of customers, tries those that failed again, and repeats the whole regularly. Of several
+ * processes that share a store one does so at a time; what it has read the others do not read again.
+ */
 export class Refresher {
   readonly #parts: FillParts;
+  readonly #database: Pick<Database, "isShared" | "exclusively">;
   readonly #refreshMs: number;
-  readonly #onFill: (result: FillResult) => void;
+  readonly #onFill: (result: Pick<FillResult, "collection" | "error">) => void;
   readonly #stop = new AbortController();
   #running: Promise<void> = Promise.resolve();
 
-  /** @param onFill is told how every fill of a collection ended */
-  constructor(parts: FillParts, refreshMs: number, onFill: (result: FillResult) => void) {
+  /** @param onFill is told how every fill of a collection ended, also one in another process */
+  constructor(
+    parts: FillParts,
+    database: Pick<Database, "isShared" | "exclusively">,
+    refreshMs: number,
+    onFill: (result: Pick<FillResult, "collection" | "error">) => void,
+  ) {
     this.#onFill = onFill;
     this.#parts = parts;
+    this.#database = database;
     this.#refreshMs = refreshMs;
   }
 
   /** Fills every collection once, rebuilds the index, and goes on in the background. Returns what the first round brought; failures are in it. */
-  async start(onResult: (result: FillResult) => void = () => undefined): Promise<readonly FillResult[]> {
-    const first = this.#round(this.#entries(), onResult);
+  async start(onResult: (result: Refreshed) => void = () => undefined): Promise<readonly Refreshed[]> {
+    const first = this.#turn(this.#entries(), onResult);
     this.#running = first.then(results => this.#goOn(results.filter(result => !result.isComplete)));
     return first;
   }
@@ -42,7 +59,7 @@ export class Refresher {
     await this.#running;
   }
 
-  async #goOn(failed: readonly FillResult[]): Promise<void> {
+  async #goOn(failed: readonly Refreshed[]): Promise<void> {
     let left = failed;
     for (let failures = 0; !this.#stop.signal.aborted; failures = left.length > 0 ? failures + 1 : 0) {
       const retryMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** failures);
@@ -50,30 +67,63 @@ export class Refresher {
       if (this.#stop.signal.aborted) return;
       const again =
         left.length > 0 ? this.#entries().filter(entry => left.some(result => result.collection === entry.id)) : this.#entries();
-      left = (await this.#round(again, () => undefined)).filter(result => !result.isComplete);
+      left = (await this.#turn(again, () => undefined)).filter(result => !result.isComplete);
     }
   }
 
-  async #round(entries: readonly CatalogEntry[], onResult: (result: FillResult) => void): Promise<readonly FillResult[]> {
+  /** Waits until no other process refreshes. A store that is lost meanwhile makes it a round that failed. */
+  async #turn(entries: readonly CatalogEntry[], onResult: (result: Refreshed) => void): Promise<readonly Refreshed[]> {
+    try {
+      while (!this.#stop.signal.aborted) {
+        const done = await this.#database.exclusively("refresh", () => this.#round(entries, onResult));
+        if (done) return done.value;
+        await this.#parts.clock.sleep(TURN_MS, this.#stop.signal);
+      }
+    } catch (thrown) {
+      this.#parts.logger.error({ problem: asError(thrown).message }, "the customer index could not be refreshed; trying again");
+    }
+    return entries.map(({ id }) => ({ collection: id, isComplete: false }));
+  }
+
+  async #round(entries: readonly CatalogEntry[], onResult: (result: Refreshed) => void): Promise<readonly Refreshed[]> {
     const context: CallContext = {
       priority: "bulk",
       signal: this.#stop.signal,
       deadlineAtMs: this.#parts.clock.nowMs() + FILL_DEADLINE_MS,
       requestId: "refresh",
     };
-    const results = await Promise.all(entries.map(entry => this.#fill(entry, context, onResult)));
-    if (this.#stop.signal.aborted) return results;
+    const adopted = await this.#adopt(entries);
+    for (const result of adopted) onResult(result);
+    const due = entries.filter(({ id }) => !adopted.some(({ collection }) => collection === id));
+    const results = [...adopted, ...(await Promise.all(due.map(entry => this.#fill(entry, context, onResult))))];
+    if (this.#stop.signal.aborted || (due.length === 0 && !(await this.#parts.index.isBehind()))) return results;
+    return (await this.#rebuild()) ? results : results.map(result => ({ ...result, isComplete: false }));
+  }
+
+  /** The collections that another process has read to their end not long ago. */
+  async #adopt(entries: readonly CatalogEntry[]): Promise<readonly Refreshed[]> {
+    if (!this.#database.isShared) return [];
+    const { mirror, clock, drift } = this.#parts;
+    const fills = await mirror.fills();
+    const sinceMs = clock.nowMs() - this.#refreshMs;
+    const adopted = entries.filter(({ id }) => (fills.get(id) ?? -Infinity) > sinceMs);
+    if (drift) await learnFields(drift, adopted);
+    for (const { id } of adopted) this.#onFill({ collection: id });
+    return adopted.map(({ id }) => ({ collection: id, isComplete: true }));
+  }
+
+  async #rebuild(): Promise<boolean> {
     try {
       const { customers, records } = await rebuildIndex(this.#parts);
       this.#parts.logger.info({ customers, records }, "the customer index was rebuilt");
+      return true;
     } catch (error) {
       this.#parts.logger.error({ err: error }, "the customer index could not be rebuilt; the old one stays");
-      return results.map(result => ({ ...result, isComplete: false }));
+      return false;
     }
-    return results;
   }
 
-  async #fill(entry: CatalogEntry, context: CallContext, onResult: (result: FillResult) => void): Promise<FillResult> {
+  async #fill(entry: CatalogEntry, context: CallContext, onResult: (result: Refreshed) => void): Promise<FillResult> {
     const result = await fillCollection(this.#parts, entry, context);
     const level = result.isComplete ? "info" : "warn";
     if (!this.#stop.signal.aborted)

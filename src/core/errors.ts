@@ -64,7 +64,8 @@ export const errorTable = {
     BUILD_QUARANTINE: row(false, "Look at the file that the message names, and adapt the contract or maxQuarantinedShare."),
   },
   Store: {
-    STORE_UNAVAILABLE: row(true, "Check the store that the message names."),
+    STORE_UNAVAILABLE: row(true, "Check the store that the message names, or else /readyz."),
+    STORE_NEWER: row(false, "A newer release has used this store: run that one, or name another store."),
     INDEX_NOT_READY: row(true, "The first fill of the customer index is still running; come back after retryAfterMs."),
   },
   Internal: {

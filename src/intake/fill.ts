@@ -100,6 +100,18 @@ export async function fillCollection(parts: FillParts, entry: CatalogEntry, cont
   }
 }
 
+/** Holds the records of collections against the fields that their last complete readings have found, in whichever process. */
+export async function learnFields(
+  { log, shapes }: NonNullable<FillParts["drift"]>,
+  entries: readonly CatalogEntry[],
+): Promise<void> {
+  const known = await shapes.all();
+  for (const { id, collection } of entries) {
+    const fields = known.get(id);
+    if (fields) log.learn(id, knownShape(collection, fields));
+  }
+}
+
 /** Every record of a whole reading is held against the fields that are known. */
 const watchFor = ({ drift }: FillParts, fields: LearnedFields): DriftWatch => ({
   known: () => fields.known,

@@ -27,11 +27,16 @@ export interface CustomerFilter {
 }
 
 const CACHED = 20_000;
+/** Where another process may replace the index, answers that are kept are at most this much older than it, in ms. */
+const LOOK_AGAIN_MS = 1_000;
 
-/** Who is who: canonical ids, their members, and the keys by which they are found. Answers are kept until the next rebuild. */
+/** Who is who: canonical ids, their members, and the keys by which they are found. Answers are kept until the next rebuild, whoever does it. */
 export class CustomerIndex {
   readonly #database: Database;
   #cache = new LRUCache<string, object>({ max: CACHED });
+  #version: number | undefined;
+  #lookedAtMs = -Infinity;
+  #looking: Promise<void> | undefined;
 
   constructor(database: Database) {
     this.#database = database;
@@ -40,6 +45,8 @@ export class CustomerIndex {
   /** Replaces the whole index at once; ids that vanished are redirected to where their first record went. */
   async replace(customers: readonly IndexedCustomer[]): Promise<void> {
     await this.#database.transaction(async inside => {
+      // First of all, since it makes whoever else replaces the index wait.
+      await inside.query("UPDATE customer_index SET version = version + 1, is_behind = false");
       await inside.query("CREATE TEMP TABLE retired ON COMMIT DROP AS SELECT customer_id, collection, key FROM member");
       await inside.query("DELETE FROM customer");
       await inside.query("DELETE FROM member");
@@ -65,7 +72,13 @@ export class CustomerIndex {
       await inside.query(redirectRetired);
       await inside.query("DELETE FROM redirect WHERE retired_id IN (SELECT id FROM customer)");
     });
-    this.#cache = new LRUCache<string, object>({ max: CACHED });
+    this.#forget();
+  }
+
+  /** Whether a collection was read to its end since the index was made. */
+  async isBehind(): Promise<boolean> {
+    const [row] = await this.#database.query<{ is_behind: boolean }>("SELECT is_behind FROM customer_index");
+    return row?.is_behind ?? true;
   }
 
   /** The customers that a text may mean: a canonical id, a retired one, or a key in any source. More than one: ambiguous. */
@@ -98,6 +111,7 @@ export class CustomerIndex {
 
   /** The members of many customers, sorted by collection and key; an unknown id is not in the answer. */
   async membersOf(ids: readonly string[]): Promise<ReadonlyMap<string, readonly Member[]>> {
+    await this.#keepUp();
     const cache = this.#cache;
     const known = new Map<string, readonly Member[]>();
     const unknown: string[] = [];
@@ -147,12 +161,32 @@ export class CustomerIndex {
 
   /** Keeps an answer unless the index was replaced while it was being read. */
   async #cached(name: string, load: () => Promise<readonly string[]>): Promise<readonly string[]> {
+    await this.#keepUp();
     const cache = this.#cache;
     const known = cache.get(name) as readonly string[] | undefined;
     if (known) return known;
     const loaded = await load();
     cache.set(name, loaded);
     return loaded;
+  }
+
+  #forget(): void {
+    this.#cache = new LRUCache<string, object>({ max: CACHED });
+  }
+
+  /** Forgets what is kept when another process has replaced the index. */
+  async #keepUp(): Promise<void> {
+    if (!this.#database.isShared || performance.now() - this.#lookedAtMs < LOOK_AGAIN_MS) return;
+    this.#looking ??= this.#look().finally(() => (this.#looking = undefined));
+    await this.#looking;
+  }
+
+  async #look(): Promise<void> {
+    const [row] = await this.#database.query<{ version: string | number }>("SELECT version FROM customer_index");
+    const version = Number(row?.version);
+    if (version !== this.#version) this.#forget();
+    this.#version = version;
+    this.#lookedAtMs = performance.now();
   }
 }
 

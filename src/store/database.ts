@@ -1,62 +1,150 @@
-import { PGlite } from "@electric-sql/pglite";
-import { asError, StoreError } from "../core/errors.ts";
-import { claim } from "./claim.ts";
+import { asError, StoreError, TributaryError } from "../core/errors.ts";
+import { Secret } from "../core/secret.ts";
+import type { Driver, Session } from "./driver.ts";
+import { openEmbedded } from "./embedded.ts";
 import { migrations } from "./migrations.ts";
+import { openServer } from "./server.ts";
 
 /** PostgreSQL as the store speaks to it. */
 export interface Database {
+  /** For people: what it is and where, without a password. */
+  readonly description: string;
+  /** Whether other processes may read and write the same meanwhile. */
+  readonly isShared: boolean;
   /** Runs one statement; throws `STORE_UNAVAILABLE`. */
   query<Row>(sql: string, parameters?: readonly unknown[]): Promise<Row[]>;
   /** Runs the work in one transaction: all of it, or on an error nothing. */
   transaction<T>(work: (inside: Pick<Database, "query">) => Promise<T>): Promise<T>;
+  /**
+   * Runs the work while no other process does the work of this name; undefined, at once and without the work, when one does. A process that dies
+   * or loses the store gives the name free: what the work writes must bear to be written twice.
+   */
+  exclusively<T>(name: string, work: () => Promise<T>): Promise<{ readonly value: T } | undefined>;
   close(): Promise<void>;
 }
 
+/** Where the store is: an address of a server, a directory (created when missing), or null for memory. */
+export type StorePlace = Secret | string | null;
+
+const DEFAULT_SCHEMA = "tributary";
+/** A process waits this long, in ms, while another one migrates the store. */
+const MIGRATION_MS = 600_000;
+
 /**
- * Opens the embedded PostgreSQL in a directory (created when missing; `null` keeps everything in memory) and migrates it. The directory belongs
- * to one process at a time: throws `STORE_UNAVAILABLE` when another one has it.
+ * Opens the store and migrates it. An embedded one belongs to one process at a time; a server is shared, and several that start at once migrate it
+ * once. Throws `STORE_UNAVAILABLE`, and `STORE_NEWER` for one that a newer release has migrated.
+ * @param schema of a server, in which everything is
  */
-export async function openDatabase(directory: string | null): Promise<Database> {
-  const release = directory === null ? async () => undefined : await claim(directory);
+export async function openDatabase(place: StorePlace, schema = DEFAULT_SCHEMA): Promise<Database> {
+  let driver: Driver | undefined;
   try {
-    const engine = await (directory === null ? PGlite.create() : PGlite.create(directory));
-    await migrate(engine);
-    return wrap(engine, release);
+    driver = place instanceof Secret ? openServer(place, schema) : await openEmbedded(place);
+    await migrate(driver);
+    return wrap(driver);
   } catch (cause) {
-    await release();
-    throw new StoreError("STORE_UNAVAILABLE", `cannot open the store in ${directory ?? "memory"}: ${asError(cause).message}`, {
-      cause,
-    });
+    await driver?.close();
+    if (cause instanceof TributaryError && cause.code === "STORE_NEWER") throw cause;
+    const name = driver?.description ?? (place instanceof Secret ? "PostgreSQL" : `the store in ${place ?? "memory"}`);
+    throw new StoreError("STORE_UNAVAILABLE", `cannot open ${name}: ${problemOf(cause)}`, { cause });
   }
 }
 
-type Queryable = Pick<PGlite, "query">;
+/** Asks a server for a sign of life and changes nothing; returns what it is, for people. Throws `STORE_UNAVAILABLE`. */
+export async function reachServer(url: Secret, schema: string): Promise<string> {
+  const driver = openServer(url, schema);
+  try {
+    await run(driver, driver, "SELECT 1");
+    return driver.description;
+  } finally {
+    await driver.close();
+  }
+}
 
-async function migrate(engine: PGlite): Promise<void> {
-  await engine.exec("CREATE TABLE IF NOT EXISTS migration (version integer PRIMARY KEY)");
-  const { rows } = await engine.query<{ version: number }>("SELECT coalesce(max(version), 0) AS version FROM migration");
-  const applied = rows[0]?.version ?? 0;
-  for (const [index, sql] of migrations.entries()) {
-    if (index < applied) continue;
-    await engine.transaction(async inside => {
-      await inside.exec(sql);
+/** All steps in one transaction, so that a store is never between two of them. */
+async function migrate(driver: Driver): Promise<void> {
+  await driver.transaction(async inside => {
+    await inside.script(`SET LOCAL statement_timeout = ${MIGRATION_MS}`);
+    await inside.query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", [lockName(driver, "migrate")]);
+    await prepare(inside, driver);
+    const [row] = await inside.query<{ version: number }>("SELECT coalesce(max(version), 0) AS version FROM migration");
+    const applied = row?.version ?? 0;
+    if (applied > migrations.length) throw tooNew(driver, applied);
+    for (const [index, sql] of migrations.entries()) {
+      if (index < applied) continue;
+      await inside.script(sql);
       await inside.query("INSERT INTO migration VALUES ($1)", [index + 1]);
-    });
-  }
+    }
+  });
 }
 
-function wrap(engine: PGlite, release: () => Promise<void>): Database {
+async function prepare(inside: Session, { schema }: Driver): Promise<void> {
+  const [row] = await inside.query<{ encoding: string; hasSchema: boolean }>(
+    `SELECT current_setting('server_encoding') AS encoding, to_regnamespace($1) IS NOT NULL AS "hasSchema"`,
+    [schema],
+  );
+  if (row?.encoding !== "UTF8") throw new Error(`the database's encoding is ${row?.encoding}: use one whose encoding is UTF8`);
+  if (!row.hasSchema) await inside.script(`CREATE SCHEMA ${schema}`);
+  await inside.script("CREATE TABLE IF NOT EXISTS migration (version integer PRIMARY KEY)");
+}
+
+const tooNew = ({ description }: Driver, applied: number): StoreError =>
+  new StoreError(
+    "STORE_NEWER",
+    `${description} is at version ${applied}; this release knows versions up to ${migrations.length}`,
+  );
+
+/** Locks belong to a whole database: stores in other schemas have their own. */
+const lockName = ({ schema }: Driver, name: string): string => `tributary ${schema} ${name}`;
+
+function wrap(driver: Driver): Database {
   return {
-    query: (sql, parameters) => run(engine, sql, parameters),
-    transaction: work => engine.transaction(inside => work({ query: (sql, parameters) => run(inside, sql, parameters) })),
-    close: () => engine.close().finally(release),
+    description: driver.description,
+    isShared: driver.isShared,
+    query: (sql, parameters) => run(driver, driver, sql, parameters),
+    transaction: work =>
+      clearly(driver, () =>
+        driver.transaction(inside => work({ query: (sql, parameters) => run(driver, inside, sql, parameters) })),
+      ),
+    exclusively: (name, work) => clearly(driver, () => exclusively(driver, name, work)),
+    close: () => driver.close(),
   };
 }
 
-async function run<Row>(engine: Queryable, sql: string, parameters: readonly unknown[] = []): Promise<Row[]> {
+async function exclusively<T>(driver: Driver, name: string, work: () => Promise<T>): Promise<{ readonly value: T } | undefined> {
+  if (!driver.isShared) return { value: await work() };
+  return driver.alone(async session => {
+    const [row] = await session.query<{ has: boolean }>("SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS has", [
+      lockName(driver, name),
+    ]);
+    return row?.has === true ? { value: await work() } : undefined;
+  });
+}
+
+const run = <Row>(
+  driver: Driver,
+  session: Pick<Session, "query">,
+  sql: string,
+  parameters?: readonly unknown[],
+): Promise<Row[]> => clearly(driver, () => session.query<Row>(sql, parameters));
+
+/** What the store throws says whether it was there at all. It may be shown to a client: of a server's address it says nothing. */
+async function clearly<T>(driver: Driver, work: () => Promise<T>): Promise<T> {
   try {
-    return (await engine.query<Row>(sql, [...parameters])).rows;
+    return await work();
   } catch (cause) {
-    throw new StoreError("STORE_UNAVAILABLE", `the store refused a statement: ${asError(cause).message}`, { cause });
+    if (cause instanceof TributaryError) throw cause;
+    const error = asError(cause);
+    const message = driver.isLost(error)
+      ? `the store cannot be reached: ${lossOf(error)}`
+      : `the store refused a statement: ${error.message}`;
+    throw new StoreError("STORE_UNAVAILABLE", message, { cause });
   }
 }
+
+/** Several addresses that were tried in vain are one error without a message. */
+function problemOf(thrown: unknown): string {
+  const error = asError(thrown);
+  return error instanceof AggregateError ? error.errors.map(each => asError(each).message).join("; ") : error.message;
+}
+
+const lossOf = (error: Error): string => ("code" in error && typeof error.code === "string" ? error.code : error.message);

@@ -51,4 +51,13 @@ export const migrations: readonly string[] = [
     fields jsonb NOT NULL
   );
   `,
+  `
+  -- One row: which customer index this is, so that processes that share it know when what they remember is old.
+  CREATE TABLE customer_index (
+    version bigint NOT NULL,
+    -- Whether a collection was read to its end since.
+    is_behind boolean NOT NULL
+  );
+  INSERT INTO customer_index VALUES (0, true);
+  `,
 ];

@@ -90,6 +90,7 @@ export class Mirror {
          ON CONFLICT (collection) DO UPDATE SET completed_at_ms = excluded.completed_at_ms, records = excluded.records`,
         [collection, completedAtMs],
       );
+      await inside.query("UPDATE customer_index SET is_behind = true");
       return dropped.length;
     });
   }

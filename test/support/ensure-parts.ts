@@ -1,6 +1,7 @@
-/** Before the tests: they try the explorer in a real browser and share state over a real Redis. Installs Debian's where that can be done, else says what to do. */
+/** Before the tests: they try the explorer in a real browser and share state over a real Redis and a real PostgreSQL. Installs Debian's where that can be done, else says what to do. */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
+import { postgresFolder } from "./postgres-folder.ts";
 
 const has = (command: string): boolean => spawnSync("which", [command]).status === 0;
 const apt = (...argumentList: string[]): boolean =>
@@ -14,6 +15,12 @@ const chromium = process.env["CHROMIUM_PATH"] ?? "/usr/bin/chromium";
 const parts = [
   { name: `Chromium at ${chromium}`, package: "chromium", remedy: "or set CHROMIUM_PATH", isThere: () => existsSync(chromium) },
   { name: "redis-server", package: "redis-server", remedy: "and put it on the PATH", isThere: () => has("redis-server") },
+  {
+    name: "PostgreSQL's initdb",
+    package: "postgresql",
+    remedy: "and put it on the PATH",
+    isThere: () => postgresFolder() !== undefined,
+  },
 ];
 
 const missing = () => parts.filter(part => !part.isThere());

@@ -1,16 +1,18 @@
 import { asError, TributaryError } from "../../core/errors.ts";
-import { systemClock } from "../../core/ports.ts";
+import { type Logger, systemClock } from "../../core/ports.ts";
 import { baseUrlVariable, secretVariables, type Source } from "../../source/define-source.ts";
 import type { CatalogEntry } from "../../source/catalog.ts";
+import { reachServer } from "../../store/database.ts";
 import { readPages } from "../../upstream/listing.ts";
 import type { Upstream } from "../../upstream/upstream.ts";
-import { baseUrlOf, readConfig } from "../config.ts";
+import { baseUrlOf, type Config, readConfig } from "../config.ts";
 import { createLogger } from "../logger.ts";
 import { createUpstreams } from "../product.ts";
 import { openRedis } from "../redis.ts";
 import { examineSecrets } from "../secret-findings.ts";
 import { ConfiguredSecrets } from "../secrets.ts";
 import { discoverSources } from "../registry.ts";
+import { storePlace } from "../store-place.ts";
 
 const CHECK_MS = 10_000;
 
@@ -23,7 +25,7 @@ export async function doctor(): Promise<void> {
   const redis = openRedis(config.redisUrl, logger);
   const upstreams = createUpstreams({ config, catalog, environment: process.env, logger, ...(redis && { redis }) });
   console.log(`Settings are sound. Node ${process.version}.`);
-  let isWell = true;
+  let isWell = await examineStore(config, logger);
   for (const source of catalog.sources) {
     const entry = catalog.entries.find(each => each.source === source)!;
     const findings = await examine(source, entry, { upstream: upstreams.get(source.name)!, secrets });
@@ -34,6 +36,19 @@ export async function doctor(): Promise<void> {
   await Promise.all([...upstreams.values()].map(upstream => upstream.close()));
   redis?.disconnect();
   if (!isWell) process.exitCode = 1;
+}
+
+/** Says what the store is, and whether a server answers. An embedded one may be in use: it is left alone. */
+async function examineStore(config: Config, logger: Logger): Promise<boolean> {
+  try {
+    const { place, schema } = storePlace(config, process.env, logger);
+    const isFolder = typeof place === "string";
+    console.log(`Store: ${isFolder ? `embedded PostgreSQL in ${place}` : `${await reachServer(place, schema)} answers`}.`);
+    return true;
+  } catch (thrown) {
+    console.log(`Store: ${asError(thrown).message}`);
+    return false;
+  }
 }
 
 async function examine(

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { createServer } from "../../server/server.ts";
-import type { FillResult } from "../../intake/fill.ts";
-import { ConfigError } from "../../core/errors.ts";
+import { asError, ConfigError } from "../../core/errors.ts";
 import { type Config, readConfig } from "../config.ts";
 import { createLogger } from "../logger.ts";
 import { createProduct, type Product } from "../product.ts";
+import type { Refreshed } from "../refresher.ts";
 import { discoverSources } from "../registry.ts";
 import { untilStopped } from "../until-stopped.ts";
 
@@ -23,17 +23,10 @@ export async function serve(): Promise<void> {
 export async function serveGraph(config: Config, environment: Environment, onOpen?: () => Promise<void>): Promise<void> {
   const logger = createLogger(config.logLevel, config.logFile);
   const product = await createProduct({ config, catalog: await discoverSources(), environment, logger });
+  console.log(`Store: ${product.store.description}`);
   await onOpen?.();
   const state = { isStopping: false };
-  const readiness = async () => {
-    const unindexed = await product.gateway.unindexed();
-    return {
-      isReady: !state.isStopping,
-      unindexed,
-      store: `embedded PostgreSQL in ${config.home}/${config.store}`,
-      budgets: "in this process",
-    };
-  };
+  const readiness = () => readinessOf(product, state.isStopping);
   const { deadlineMs, hasExplorer, allowedHosts } = config;
   const server = createServer({
     gateway: product.gateway,
@@ -62,6 +55,16 @@ export async function serveGraph(config: Config, environment: Environment, onOpe
   }
 }
 
+async function readinessOf({ gateway, store }: Product, isStopping: boolean) {
+  const facts = { store: store.description, budgets: "in this process" };
+  try {
+    await store.query("SELECT 1");
+    return { isReady: !isStopping, unindexed: await gateway.unindexed(), ...facts };
+  } catch (thrown) {
+    return { isReady: false, ...facts, problem: asError(thrown).message };
+  }
+}
+
 /** Reads who is who from every source, and says how that went. A source that is down is tried again in the background. */
 async function fillFirst(product: Product): Promise<void> {
   const sources = product.catalog.sources.map(source => source.name).join(", ");
@@ -70,7 +73,12 @@ async function fillFirst(product: Product): Promise<void> {
   if (!product.refresher.isStopped) console.log(`${await product.gateway.index.count({})} customers in the index.`);
 }
 
-function printResult({ collection, isComplete, records, broken, dropped, error }: FillResult): void {
+function printResult(result: Refreshed): void {
+  if (!("records" in result)) {
+    console.log(`  ${result.collection}: another process has read it just now`);
+    return;
+  }
+  const { collection, isComplete, records, broken, dropped, error } = result;
   const odd = [broken > 0 && `${broken} left out: they break their contract`, dropped > 0 && `${dropped} gone`].filter(Boolean);
   const outcome = isComplete
     ? [`${records} records`, ...odd].join(", ")
