@@ -18,6 +18,8 @@ export interface Config {
   readonly store: string;
   /** Which old pulls stay. */
   readonly retention: { readonly keepPulls: number; readonly keepDays: number };
+  /** Which old versions of the dataset stay. */
+  readonly versions: { readonly keepVersions: number; readonly keepDays: number };
   /** Where builds are told as OpenLineage events; `url` null: in files only. */
   readonly lineage: { readonly url: string | null; readonly namespace: string; readonly timeoutMs: number };
   /** What replicas share; null: each is on its own. */
@@ -52,6 +54,11 @@ export const settings = {
   },
   RAW_KEEP_PULLS: { fallback: "10", meaning: "pulls of each collection that are kept, beside those that are in use" },
   RAW_KEEP_DAYS: { fallback: "90", meaning: "days that a pull is kept, beside those that are in use" },
+  DATASET_KEEP_VERSIONS: {
+    fallback: "10",
+    meaning: "versions of the dataset that are kept, beside the current one and those that are read",
+  },
+  DATASET_KEEP_DAYS: { fallback: "90", meaning: "days that a version of the dataset is kept, beside the same" },
   OPENLINEAGE_URL: {
     fallback: "",
     meaning: "OpenLineage server that is told of builds; told in files of TRIBUTARY_HOME alone unless given",
@@ -120,6 +127,7 @@ export function readConfig(environment: Environment): Config {
     home: resolve(text("TRIBUTARY_HOME")),
     store: "store",
     retention: { keepPulls: count("RAW_KEEP_PULLS", 1), keepDays: count("RAW_KEEP_DAYS", 1) },
+    versions: { keepVersions: count("DATASET_KEEP_VERSIONS", 1), keepDays: count("DATASET_KEEP_DAYS", 1) },
     lineage: {
       url: text("OPENLINEAGE_URL") || null,
       namespace: text("OPENLINEAGE_NAMESPACE"),

@@ -14,7 +14,7 @@ import { runsCommand } from "./commands/runs.ts";
 import { runSandbox } from "./commands/sandbox.ts";
 import { serve } from "./commands/serve.ts";
 import { start } from "./commands/start.ts";
-import { verifyParityCommand } from "./commands/verify.ts";
+import { verifyParityCommand, verifyVersionCommand } from "./commands/verify.ts";
 import { settings } from "./config.ts";
 
 const settingsHelp = `\nSettings (environment variables):\n${Object.entries(settings)
@@ -64,8 +64,12 @@ program
   .option("--json", "print them as one JSON object")
   .action(runsCommand);
 program
-  .command("verify")
-  .description("prove what was built")
+  .command("verify [version]")
+  .description(
+    "derive a dataset (the one built last unless named) once more from the kept responses, with another number of threads, and compare every byte; exits with 1 when one differs",
+  )
+  .option("--json", "print the result as one JSON object")
+  .action(verifyVersionCommand)
   .command("parity")
   .description("compare every customer's live answer with its rows in the dataset; exits with 1 when a value differs")
   .option("--url <url>", "the graph to ask (default http://127.0.0.1:PORT/graphql)")

@@ -1,5 +1,5 @@
 import { customerIdOf } from "../core/ids.ts";
-import { openBench, type Workbench } from "../mapping/bench.ts";
+import { type BenchLimits, openBench, type Workbench } from "../mapping/bench.ts";
 import { agreements } from "./matching/agreements.ts";
 import { clusterPairs, type ClusterRules, type Merge } from "./matching/cluster.ts";
 import { linkWeight, scoreRecords, scoredPairs } from "./matching/match.ts";
@@ -80,9 +80,10 @@ export const resolveIdentity = async (records: Iterable<IdentityRecord>, rules: 
 export async function resolveWithEvidence(
   records: Iterable<IdentityRecord>,
   { onePerCustomer, decisions = [] }: IdentityRules,
+  limits: BenchLimits = {},
 ): Promise<Resolution> {
   const sorted = [...records].sort((a, b) => compareText(recordId(a), recordId(b)));
-  const bench = await openBench(null);
+  const bench = await openBench(null, limits);
   try {
     const pairs = await likePairs(bench, sorted);
     const ties = explicitTies(sorted);

@@ -14,9 +14,20 @@ export interface Workbench {
   close(): void;
 }
 
+/** What DuckDB may use; all cores, and most of the memory, unless stated. */
+export interface BenchLimits {
+  readonly threads?: number;
+  /** In MiB. */
+  readonly memoryMib?: number;
+}
+
 /** Opens an empty workbench that knows nothing beyond DuckDB; it spills to a folder when memory is short, or nowhere. */
-export async function openBench(spillFolder: string | null): Promise<Workbench> {
-  const options = spillFolder === null ? {} : { temp_directory: spillFolder };
+export async function openBench(spillFolder: string | null, { threads, memoryMib }: BenchLimits = {}): Promise<Workbench> {
+  const options = {
+    ...(spillFolder !== null && { temp_directory: spillFolder }),
+    ...(threads !== undefined && { threads: String(threads) }),
+    ...(memoryMib !== undefined && { memory_limit: `${memoryMib}MiB` }),
+  };
   const instance = await guarded("open", () => DuckDBInstance.create(":memory:", options));
   const connection = await instance.connect();
   return {

@@ -1,10 +1,12 @@
 import { rm } from "node:fs/promises";
 import { type EntityName, entityNames } from "../core/canonical.ts";
+import { systemClock } from "../core/ports.ts";
 import type { Catalog } from "../source/catalog.ts";
 import { type IdentityDecision, IdentityDecisions } from "../store/identity-decisions.ts";
 import type { RawKey } from "../store/raw/raw-key.ts";
+import { type DatasetRetention, pruneDatasets } from "./dataset-retention.ts";
 import { readyToRead } from "../store/raw/segment-reader.ts";
-import { type CollectionReport, type DatasetManifest, DatasetStore } from "./dataset.ts";
+import { type CollectionReport, type DatasetManifest, DatasetStore, FORMAT } from "./dataset.ts";
 import { identify, matchesOf } from "./identify.ts";
 import { type BuildInput, chooseInputs, type PassedOver, reportInput, reportPassedOver } from "./inputs.ts";
 import { customersSql, identitiesSql, ownedSql, ownersFound } from "./join.ts";
@@ -17,7 +19,7 @@ import { type LineageTarget, withRunEvents } from "./run-events.ts";
 import { writeContracts } from "./odcs.ts";
 import { datasetPlans, tableNames } from "./tables.ts";
 import { versionOf } from "./version.ts";
-import type { Workbench } from "../mapping/bench.ts";
+import type { BenchLimits, Workbench } from "../mapping/bench.ts";
 import { openWorkbench } from "./workbench.ts";
 import { knownShape } from "../upstream/drift/learned-fields.ts";
 import type { Shape } from "../upstream/drift/shape.ts";
@@ -30,6 +32,7 @@ export interface BuildOptions {
   readonly onProgress?: OnProgress;
   /** The key of responses that are kept encrypted. */
   readonly rawKey?: RawKey;
+  readonly retention?: DatasetRetention;
   /** Where start and end are told, as OpenLineage has it, beside the file in `<home>/openlineage`. */
   readonly lineage?: LineageTarget;
 }
@@ -50,7 +53,8 @@ interface Work {
   readonly rawKey: RawKey | undefined;
   readonly onProgress: OnProgress;
   readonly signal: AbortSignal | undefined;
-  readonly decisions: readonly IdentityDecision[];
+  readonly decisions: readonly Pick<IdentityDecision, "type" | "a" | "b">[];
+  readonly limits?: BenchLimits;
 }
 
 /**
@@ -71,12 +75,18 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   const publish = () => store.publish(version, make);
   const manifest = known ?? (await withRunEvents({ home, version, inputs, target: options.lineage }, publish));
   await store.select(version);
+  await pruneDatasets(home, { ...options.retention, nowMs: systemClock.nowMs() });
   return { ...manifest, path: store.pathOf(version), isNew: known === undefined, passedOver: inputs.flatMap(reportPassedOver) };
 }
 
-async function makeDataset(parts: Omit<Work, "bench">, inputs: readonly BuildInput[], version: string): Promise<DatasetManifest> {
+/** Makes the files of a dataset in a folder: a function of inputs, decisions and code alone. */
+export async function makeDataset(
+  parts: Omit<Work, "bench">,
+  inputs: readonly BuildInput[],
+  version: string,
+): Promise<DatasetManifest> {
   const spill = `${parts.folder}/spill`;
-  const bench = await openWorkbench(parts.catalog, spill, knownFields(inputs));
+  const bench = await openWorkbench(parts.catalog, spill, knownFields(inputs), parts.limits);
   try {
     const work = { ...parts, bench };
     const normalized = await normalizeAll(work, inputs);
@@ -86,10 +96,11 @@ async function makeDataset(parts: Omit<Work, "bench">, inputs: readonly BuildInp
     for (const each of normalized) collections.push(await reportCollection(bench, each));
     const reports = inputs.map(reportInput);
     const manifest: DatasetManifest = {
-      format: 1,
+      format: FORMAT,
       version,
       isComplete: reports.every(({ verdict }) => verdict === "complete"),
       inputs: reports,
+      decisions: parts.decisions.map(({ type, a, b }) => ({ type, a, b })),
       tables,
       collections,
       lineage: datasetLineage(parts.catalog),
@@ -149,11 +160,11 @@ async function normalizeOne(
 }
 
 async function makeTables(
-  { bench, catalog, folder, onProgress, signal, decisions }: Work,
+  { bench, catalog, folder, onProgress, signal, decisions, limits }: Work,
   normalized: readonly Normalized[],
 ): Promise<TableReport[]> {
   const of = (entity: EntityName) => normalized.filter(({ input }) => input.entry.collection.canonical === entity);
-  onProgress({ stage: "identity", records: await identify(bench, of("Customer"), decisions) });
+  onProgress({ stage: "identity", records: await identify(bench, of("Customer"), { decisions, ...(limits && { limits }) }) });
   for (const entity of entityNames) {
     stopIfAborted(signal, "the build");
     const sql = entity === "Customer" ? customersSql(catalog, of(entity)) : ownedSql(entity, of(entity));

@@ -1,12 +1,17 @@
 import { mkdir, readFile, rename, rm } from "node:fs/promises";
 import { asError, StoreError } from "../core/errors.ts";
-import { foldersIn, isSystemError, syncFolder, writeDurably } from "../store/raw/durable.ts";
+import { heldVersions } from "./holds.ts";
+import { foldersIn, guarded, isSystemError, syncFolder, writeDurably } from "../store/raw/durable.ts";
+import type { IdentityDecision } from "../store/identity-decisions.ts";
 import type { InputReport } from "./inputs.ts";
 import type { ColumnLineage } from "./lineage.ts";
 import type { TableReport } from "./load.ts";
 import type { NormalizedCounts } from "./normalize.ts";
 import type { MatchCounts } from "./identify.ts";
 import type { DriftReport } from "./quarantine.ts";
+
+/** Of the manifest, and of what stands beside it. */
+export const FORMAT = 2;
 
 /** How the records of one collection fared in a build. `matched` says of customers: found in another source too; of others: its customer is known. */
 export interface CollectionReport extends NormalizedCounts, MatchCounts {
@@ -18,11 +23,13 @@ export interface CollectionReport extends NormalizedCounts, MatchCounts {
 
 /** A dataset as its own manifest describes it. Nothing in it depends on when or where it was built. */
 export interface DatasetManifest {
-  readonly format: 1;
+  readonly format: typeof FORMAT;
   readonly version: string;
   /** False when a collection was not pulled to its end, or not at all. */
   readonly isComplete: boolean;
   readonly inputs: readonly InputReport[];
+  /** People's word about who is who that it was built under. */
+  readonly decisions: readonly Pick<IdentityDecision, "type" | "a" | "b">[];
   readonly tables: readonly TableReport[];
   readonly collections: readonly CollectionReport[];
   /** Where its columns come from. */
@@ -38,6 +45,10 @@ export class DatasetStore {
 
   constructor(home: string) {
     this.#root = `${home}/dataset`;
+  }
+
+  get root(): string {
+    return this.#root;
   }
 
   pathOf(version: string): string {
@@ -79,12 +90,27 @@ export class DatasetStore {
     try {
       await mkdir(folder, { recursive: true });
       const manifest = await work(folder);
-      await writeDurably(`${folder}/${MANIFEST}`, `${JSON.stringify(manifest, null, 2)}\n`);
+      await writeDurably(`${folder}/${MANIFEST}`, manifestText(manifest));
       await syncFolder(folder);
       return await this.#appear(folder, manifest);
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
+  }
+
+  /** Removes a version, unless somebody reads it or it is the current one; says whether it did. */
+  async remove(version: string): Promise<boolean> {
+    const [path, aside] = [this.pathOf(version), `${this.#root}/.${version}.${process.pid}.removed`];
+    return guarded(path, async () => {
+      await rename(path, aside);
+      // Whoever took hold of it before the rename reads on; who comes after it does not find it.
+      if ((await heldVersions(this.#root)).has(version) || (await this.currentVersion()) === version) {
+        await rename(aside, path);
+        return false;
+      }
+      await rm(aside, { recursive: true, force: true });
+      return true;
+    });
   }
 
   /** Makes a version the current one. */
@@ -107,6 +133,9 @@ export class DatasetStore {
     }
   }
 }
+
+/** A manifest as it is kept. */
+export const manifestText = (manifest: DatasetManifest): string => `${JSON.stringify(manifest, null, 2)}\n`;
 
 /** Reads the manifest of the dataset in a folder. Throws `STORE_UNAVAILABLE`. */
 export async function readDataset(path: string): Promise<DatasetManifest> {

@@ -1,9 +1,8 @@
 import { RequestError } from "../core/errors.ts";
-import type { Workbench } from "../mapping/bench.ts";
 import { quoted } from "../mapping/sql-text.ts";
 import type { Catalog } from "../source/catalog.ts";
 import { IdentityDecisions } from "../store/identity-decisions.ts";
-import { findDataset, openDataset } from "./dataset-reader.ts";
+import { type DatasetBench, findDataset, openDataset } from "./dataset-reader.ts";
 
 /** One step from record to record, and what it rests on. */
 export interface EvidenceStep {
@@ -48,11 +47,11 @@ export async function explainIdentity(
       return { ...facts, path: pathBetween(await edgesOf(bench, a.customer), first, second), apart: [] };
     return { ...facts, path: null, apart: await apartBecause({ catalog, home }, bench, [a.customer, b.customer]) };
   } finally {
-    bench.close();
+    await bench.close();
   }
 }
 
-async function findRecord(bench: Workbench, record: string): Promise<IdentityExplanation["a"]> {
+async function findRecord(bench: DatasetBench, record: string): Promise<IdentityExplanation["a"]> {
   const [row] = await bench.rows(`SELECT customer_id FROM identities WHERE id = ${quoted(record)}`);
   if (row !== undefined) return { record, customer: row["customer_id"]! };
   const [example] = await bench.rows("SELECT min(id) AS id FROM identities");
@@ -62,7 +61,7 @@ async function findRecord(bench: Workbench, record: string): Promise<IdentityExp
   );
 }
 
-async function edgesOf(bench: Workbench, customer: string): Promise<readonly EvidenceStep[]> {
+async function edgesOf(bench: DatasetBench, customer: string): Promise<readonly EvidenceStep[]> {
   const rows = await bench.rows(`
     SELECT a AS "from", b AS "to", rule, evidence, weight FROM identity_edges JOIN identities ON identities.id = a
     WHERE customer_id = ${quoted(customer)} ORDER BY a, b`);
@@ -83,7 +82,7 @@ function pathBetween(edges: readonly EvidenceStep[], from: string, to: string): 
 
 async function apartBecause(
   { catalog, home }: ExplainIdentityOptions,
-  bench: Workbench,
+  bench: DatasetBench,
   [one, two]: readonly [string, string],
 ): Promise<readonly string[]> {
   const rows = await bench.rows(`

@@ -1,13 +1,12 @@
 import { RequestError } from "../core/errors.ts";
 import { customerIdOf } from "../core/ids.ts";
 import { pointerTo, textAt } from "../core/json-pointer.ts";
-import type { Workbench } from "../mapping/bench.ts";
 import { named, quoted } from "../mapping/sql-text.ts";
 import type { Catalog } from "../source/catalog.ts";
 import { mappingOf } from "../upstream/decode.ts";
 import { examinerOf } from "../upstream/drift/examine.ts";
 import { knownShape } from "../upstream/drift/learned-fields.ts";
-import { type FoundDataset, findDataset, openDataset } from "./dataset-reader.ts";
+import { type DatasetBench, type FoundDataset, findDataset, openDataset } from "./dataset-reader.ts";
 import type { ColumnLineage, ColumnSource } from "./lineage.ts";
 import { type RawPlace, type RawRecord, rawRecords, type RawParts } from "./raw-evidence.ts";
 import { canonicalTextSql, DECIMAL_TYPE, tableNames } from "./tables.ts";
@@ -91,7 +90,7 @@ export async function explainCell(
       isReproduced,
     };
   } finally {
-    bench.close();
+    await bench.close();
   }
 }
 
@@ -130,7 +129,7 @@ interface FoundRow {
   readonly members: readonly Member[];
 }
 
-async function findRow(bench: Workbench, { table, column, type }: ColumnLineage, asked: string): Promise<FoundRow> {
+async function findRow(bench: DatasetBench, { table, column, type }: ColumnLineage, asked: string): Promise<FoundRow> {
   const isCustomer = table === tableNames.Customer;
   const id = isCustomer ? await customerOf(bench, asked) : asked;
   const [row] =
@@ -149,7 +148,7 @@ async function findRow(bench: Workbench, { table, column, type }: ColumnLineage,
 }
 
 /** The customer that an id, an id from before a merge, or a record means. A customer's id is made from that of one of its records, so every one that it ever had tells it. */
-async function customerOf(bench: Workbench, asked: string): Promise<string | null> {
+async function customerOf(bench: DatasetBench, asked: string): Promise<string | null> {
   const rows = await bench.rows(`
     SELECT DISTINCT customer_id FROM identities
     WHERE customer_id = ${quoted(asked)} OR id = ${quoted(asked)} OR 'cst_' || left(sha256(id), ${customerIdOf("").length - 4}) = ${quoted(asked)}`);
@@ -157,7 +156,7 @@ async function customerOf(bench: Workbench, asked: string): Promise<string | nul
   return found.includes(asked) ? asked : (found[0] ?? null);
 }
 
-async function noSuchRow(bench: Workbench, table: string, asked: string): Promise<RequestError> {
+async function noSuchRow(bench: DatasetBench, table: string, asked: string): Promise<RequestError> {
   const [row] = await bench.rows(`SELECT min(id) AS example FROM ${named(table)}`);
   const form =
     table === tableNames.Customer

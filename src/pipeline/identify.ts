@@ -1,7 +1,7 @@
 import { type Cluster, type Decision, type Edge, type IdentityRecord, resolveWithEvidence } from "../identity/resolve.ts";
 import { named, quoted } from "../mapping/sql-text.ts";
 import type { Normalized } from "./normalize.ts";
-import type { Row, Workbench } from "../mapping/bench.ts";
+import type { BenchLimits, Row, Workbench } from "../mapping/bench.ts";
 
 /** Rows that are handed to DuckDB before it is told to store them. */
 const FLUSH_ROWS = 10_000;
@@ -14,15 +14,13 @@ const FLUSH_ROWS = 10_000;
 export async function identify(
   bench: Workbench,
   customers: readonly Normalized[],
-  decisions: readonly Decision[],
+  { decisions, limits = {} }: { readonly decisions: readonly Decision[]; readonly limits?: BenchLimits },
 ): Promise<number> {
   const records: IdentityRecord[] = [];
   for (const each of customers) for (const record of await identityRecords(bench, each)) records.push(record);
   const single = customers.filter(({ input }) => input.entry.collection.identity?.onePerCustomer);
-  const { clusters, edges } = await resolveWithEvidence(records, {
-    onePerCustomer: new Set(single.map(({ input }) => input.entry.id)),
-    decisions,
-  });
+  const rules = { onePerCustomer: new Set(single.map(({ input }) => input.entry.id)), decisions };
+  const { clusters, edges } = await resolveWithEvidence(records, rules, limits);
   await bench.run("CREATE TABLE member (collection VARCHAR, key VARCHAR, customer_id VARCHAR, position VARCHAR)");
   await append(bench, "member", membersOf(clusters));
   await bench.run("ALTER TABLE member ALTER position TYPE INTEGER");

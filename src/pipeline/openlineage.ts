@@ -89,9 +89,9 @@ const facet = (version: string, name: string, content: object): Facet => ({
 
 const sourceNamespace = ({ namespace }: BuildRun, source: string): string => `${namespace}/${source}`;
 
-function inputDataset(run: BuildRun, { source, collection, pull }: InputReport): EventDataset {
-  const version =
-    pull === null ? {} : { facets: { version: facet("1-0-1", "DatasetVersionDatasetFacet", { datasetVersion: pull }) } };
+function inputDataset(run: BuildRun, { source, collection, pull, increments }: InputReport): EventDataset {
+  const datasetVersion = [pull, ...increments].join("+");
+  const version = pull === null ? {} : { facets: { version: facet("1-0-1", "DatasetVersionDatasetFacet", { datasetVersion }) } };
   return { namespace: sourceNamespace(run, source), name: collection, ...version };
 }
 

@@ -17,7 +17,7 @@ const lockFile = fileURLToPath(new URL("../../package-lock.json", import.meta.ur
 export async function versionOf(
   catalog: Catalog,
   inputs: readonly BuildInput[],
-  decisions: readonly IdentityDecision[],
+  decisions: readonly Pick<IdentityDecision, "type" | "a" | "b">[],
 ): Promise<string> {
   const raw = inputs.map(({ entry, pull, increments }) => [
     entry.id,

@@ -9,7 +9,7 @@ import {
 } from "@duckdb/node-api";
 import { asError } from "../core/errors.ts";
 import { parseJson } from "../core/json.ts";
-import { openBench, type Workbench } from "../mapping/bench.ts";
+import { type BenchLimits, openBench, type Workbench } from "../mapping/bench.ts";
 import { registerFunctions } from "../mapping/functions.ts";
 import { recordText } from "../mapping/record-text.ts";
 import type { Catalog } from "../source/catalog.ts";
@@ -29,8 +29,9 @@ export async function openWorkbench(
   catalog: Catalog,
   spillFolder: string | null,
   known: (collection: string) => Shape | null = () => null,
+  limits: BenchLimits = {},
 ): Promise<Workbench> {
-  const bench = await openBench(spillFolder);
+  const bench = await openBench(spillFolder, limits);
   await registerFunctions(bench.connection);
   bench.connection.registerScalarFunction(recordsOf);
   bench.connection.registerScalarFunction(pointersOf);

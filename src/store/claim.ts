@@ -84,7 +84,7 @@ async function clear(file: string): Promise<void> {
 }
 
 /** Whether a process runs; signal 0 only asks. One that belongs to somebody else runs too; one that only waits to be buried does not. */
-function isAlive(pid: number): boolean {
+export function isAlive(pid: number): boolean {
   if (!Number.isInteger(pid) || pid <= 0 || pid === process.pid) return false; // our own number on an old file: a predecessor had it
   try {
     process.kill(pid, 0);

@@ -16,11 +16,11 @@ export async function buildCommand(options: { json?: boolean }): Promise<void> {
 
 /** Builds the tables, with everything that takes put together from the settings. */
 export async function buildTables(config: Config, signal: AbortSignal): Promise<BuildResult> {
-  const { home, logLevel, logFile } = config;
+  const { home, logLevel, logFile, versions: retention } = config;
   const logger = createLogger(logLevel, logFile ?? `${home}/tributary.log`);
   const options = { ...rawKeyOption(process.env, logger), ...lineageOption(config, process.env, logger) };
   const progress = showProgress();
-  const parts = { catalog: await discoverSources(), home, signal, onProgress: progress.show, ...options };
+  const parts = { catalog: await discoverSources(), home, signal, onProgress: progress.show, retention, ...options };
   return build(parts).finally(() => progress.end());
 }
 

@@ -2,9 +2,32 @@ import { asError, ConfigError } from "../../core/errors.ts";
 import { parseJson } from "../../core/json.ts";
 import type { LiveAnswer, LiveQuery } from "../../pipeline/parity-live.ts";
 import { verifyParity } from "../../pipeline/parity.ts";
+import { verifyVersion } from "../../pipeline/verify-version.ts";
 import { readConfig } from "../config.ts";
+import { createLogger } from "../logger.ts";
 import { showProgress } from "../progress.ts";
+import { rawKeyOption } from "../raw-key.ts";
+import { discoverSources } from "../registry.ts";
 import { abortOnSignal } from "../until-stopped.ts";
+
+/** Derives a version once more from the kept responses and compares every byte; exits with 1 when one differs. */
+export async function verifyVersionCommand(version: string | undefined, options: { json?: boolean }): Promise<void> {
+  const { home, logLevel, logFile } = readConfig(process.env);
+  const key = rawKeyOption(process.env, createLogger(logLevel, logFile ?? `${home}/tributary.log`));
+  const progress = showProgress();
+  const which = version === undefined ? {} : { version };
+  const parts = { catalog: await discoverSources(), home, signal: abortOnSignal(), onProgress: progress.show, ...key, ...which };
+  const result = await verifyVersion(parts).finally(() => progress.end());
+  if (options.json) console.log(JSON.stringify(result));
+  else {
+    for (const { name, outcome } of result.files) if (outcome !== "equal") console.log(`${name}: ${outcome}`);
+    const equal = result.files.filter(({ outcome }) => outcome === "equal").length;
+    console.log(
+      `Dataset ${result.version}, derived anew with ${result.threads} threads: ${equal} of ${result.files.length} files equal, byte for byte`,
+    );
+  }
+  if (!result.isReproduced) process.exitCode = 1;
+}
 
 const TIMEOUT_MS = 60_000;
 
