@@ -1,8 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "@jest/globals";
 import { readdir } from "node:fs/promises";
-import type { Json } from "../../src/core/json.ts";
-import { parseJson } from "../../src/core/json.ts";
-import { driftJson } from "../../src/sandbox/drift.ts";
 import type { CatalogEntry } from "../../src/source/catalog.ts";
 import { type Source, secretVariables } from "../../src/source/define-source.ts";
 import { contractBreaks, decode } from "../../src/upstream/decode.ts";
@@ -24,6 +21,7 @@ import {
   patient,
   recordsOf,
   related,
+  requiredName,
   type Stage,
 } from "./stage.ts";
 
@@ -232,24 +230,6 @@ describe.each(withSecrets)("%s with its credentials", (name, source) => {
     expect((await counted())["401"]).toBeLessThanOrEqual(2);
   });
 });
-
-/** The names along the paths that a mapping reads, the key's last. */
-function mappedNames({ collection }: CatalogEntry): string[] {
-  const { key, ...fields } = collection.map;
-  return [...Object.values(fields), key].flatMap(rule => (rule?.inputs ?? []).flatMap(input => input.split(".").toReversed()));
-}
-
-/** A name that the contract cannot do without, and that stands for nothing else in an answer. */
-function requiredName(entry: CatalogEntry, record: Json, isKey: boolean): string {
-  const keyPath = entry.collection.map["key"]?.inputs ?? [];
-  const text = JSON.stringify(record, (_name, value: unknown) => (typeof value === "bigint" ? Number(value) : value));
-  const required = mappedNames(entry).find(name => {
-    const drifted = parseJson(driftJson(text, { rename: { from: name, to: `${name}_renamed` } }));
-    return keyPath.includes(name) === isKey && contractBreaks(entry, drifted).length > 0;
-  });
-  if (required === undefined) throw new Error(`${entry.id}: no mapped field is required by the contract`);
-  return required;
-}
 
 /** A way to read records, by the key of one of them or by its owner. Rejects with what went wrong. */
 type Way = readonly [string, string, CatalogEntry, (key: string, owner: string) => Promise<unknown>];

@@ -3,13 +3,14 @@ import { ConfiguredSecrets } from "../../src/app/secrets.ts";
 import { discoverImitations, discoverSources } from "../../src/app/registry.ts";
 import type { AnyEntity } from "../../src/core/canonical.ts";
 import { lastDays } from "../../src/core/days.ts";
-import type { Json } from "../../src/core/json.ts";
+import { type Json, parseJson } from "../../src/core/json.ts";
 import { type Clock, type Logger, systemClock } from "../../src/core/ports.ts";
+import { driftJson } from "../../src/sandbox/drift.ts";
 import { startSandbox } from "../../src/sandbox/server.ts";
 import type { CatalogEntry } from "../../src/source/catalog.ts";
 import { type Source, secretVariables } from "../../src/source/define-source.ts";
 import type { CallContext } from "../../src/upstream/context.ts";
-import { decode, type Decoded } from "../../src/upstream/decode.ts";
+import { contractBreaks, decode, type Decoded } from "../../src/upstream/decode.ts";
 import { readPages } from "../../src/upstream/listing.ts";
 import type { Page } from "../../src/upstream/listing/walk.ts";
 import type { Fetched } from "../../src/upstream/reads.ts";
@@ -167,4 +168,22 @@ export async function related(
 export function orThrow<T>(outcome: T | Error): T {
   if (outcome instanceof Error) throw outcome;
   return outcome;
+}
+
+/** The names along the paths that a mapping reads, the key's last. */
+function mappedNames({ collection }: CatalogEntry): string[] {
+  const { key, ...fields } = collection.map;
+  return [...Object.values(fields), key].flatMap(rule => (rule?.inputs ?? []).flatMap(input => input.split(".").toReversed()));
+}
+
+/** A name that the contract cannot do without, and that stands for nothing else in an answer. */
+export function requiredName(entry: CatalogEntry, record: Json, isKey: boolean): string {
+  const keyPath = entry.collection.map["key"]?.inputs ?? [];
+  const text = JSON.stringify(record, (_name, value: unknown) => (typeof value === "bigint" ? Number(value) : value));
+  const required = mappedNames(entry).find(name => {
+    const drifted = parseJson(driftJson(text, { rename: { from: name, to: `${name}_renamed` } }));
+    return keyPath.includes(name) === isKey && contractBreaks(entry, drifted).length > 0;
+  });
+  if (required === undefined) throw new Error(`${entry.id}: no mapped field is required by the contract`);
+  return required;
 }
