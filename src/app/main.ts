@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { Command } from "commander";
 import { asError, ConfigError, TributaryError } from "../core/errors.ts";
 import { buildCommand } from "./commands/build.ts";
+import { conformCommand } from "./commands/conform.ts";
 import { decideCommand, decisionsCommand, undoCommand } from "./commands/decisions.ts";
 import { doctor } from "./commands/doctor.ts";
 import { explainCommand } from "./commands/explain.ts";
@@ -38,6 +39,15 @@ program
   .command("doctor")
   .description("say what is missing or wrong in the settings, and whether each source answers")
   .action(doctor);
+program
+  .command("conform <source>")
+  .description(
+    "read a source, imitation or real, as its declaration says, and report check by check where they differ; only reads; exits with 1 when a check fails",
+  )
+  .option("--sample <records>", "records of each collection that are looked at", "20")
+  .option("--max-calls <requests>", "requests that each collection may take", "40")
+  .option("--json", "print the report as one JSON object")
+  .action(conformCommand);
 program
   .command("pull [sources...]")
   .description(

@@ -39,6 +39,10 @@ export interface UpstreamVariant {
   readonly clock?: Clock;
   /** Replaces what the environment says. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** The suite's own unless given. */
+  readonly logger?: Logger;
+  /** Whether answers may be kept, as declared; a fault may then not meet the next read. */
+  readonly isCached?: boolean;
 }
 
 /** Answers of a source, by status. */
@@ -62,12 +66,12 @@ export async function openStage(customers: number) {
     upstream(source: Source, variant: UpstreamVariant = {}): Upstream {
       const environment = { ...sandbox.environment, ...variant.environment };
       for (const name of secretVariables(source)) givenSecrets.add(environment[name] ?? "");
-      const upstream = new Upstream(withoutLimits(source), {
+      const upstream = new Upstream(withoutLimits(source, variant.isCached), {
         baseUrl: baseUrlOf(source, environment),
         secrets: new ConfiguredSecrets(environment, recorder),
         clock: variant.clock ?? systemClock,
         random: () => 0,
-        logger: recorder,
+        logger: variant.logger ?? recorder,
       });
       upstreams.push(upstream);
       return upstream;
@@ -103,7 +107,10 @@ function statusesIn(counts: Counts, source: string): Statuses {
 }
 
 /** Nor is an answer kept: a fault is to meet the next read. */
-const withoutLimits = (source: Source): Source => ({ ...source, client: { ...source.client, limits: [], cache: false } });
+const withoutLimits = (source: Source, isCached = false): Source => ({
+  ...source,
+  client: { ...source.client, limits: [], ...(!isCached && { cache: false }) },
+});
 
 /** Errors show what JSON would leave out of them. */
 const shown = (_name: string, value: unknown): unknown => {

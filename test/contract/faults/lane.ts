@@ -139,8 +139,6 @@ export async function openLane(entry: CatalogEntry, imitations: readonly Imitati
   };
 }
 
-export type Lane = Awaited<ReturnType<typeof openLane>>;
-
 const patient = (clock: Clock): CallContext => ({
   priority: "live",
   signal: new AbortController().signal,
