@@ -53,7 +53,7 @@ export default t.defineSource({
         order: "oldest-first",
         days: 366,
       },
-      lookup: t.batchLookup({ max: 1000, request: byKeys, items: "[*]" }),
+      lookup: t.batchLookup({ max: 1000, request: byKeys, items: "[*]", missing: "absent" }),
       freshness: { cacheMs: 900_000 },
       map: {
         key: t.joined(":", "base", "quote", "date"),

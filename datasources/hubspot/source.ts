@@ -92,6 +92,7 @@ export default t.defineSource({
             inputs: keys.map(id => ({ id })),
           }),
         items: "results[*]",
+        missing: { listed: "errors[*].context.ids[*]" },
       }),
       freshness: { cacheMs: 30_000 },
       identity: { onePerCustomer: false, keys: { account_number: t.ref("properties.account_number") } },

@@ -64,8 +64,8 @@ export default t.defineSource({
     auth: t.basic({ user: "ZENDESK_EMAIL", userSuffix: "/token", secret: "ZENDESK_API_TOKEN" }),
     limits: [
       t.window({ requests: 700, windowMs: 60_000 }),
-      // Ten a minute for both exports together.
-      t.window({ requests: 5, windowMs: 60_000, per: "operation", operations: ["users.changes", "tickets.changes"] }),
+      // The exports have a limit of their own, together.
+      t.window({ requests: 10, windowMs: 60_000, operations: ["users.changes", "tickets.changes"] }),
     ],
     learned: {
       headers: [

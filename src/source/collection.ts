@@ -52,7 +52,16 @@ export interface BatchLookup {
   readonly max: number;
   readonly request: (keys: readonly string[]) => UpstreamRequest;
   readonly items: string;
+  /** What it means that an answer has no record for a key; `left-out` unless stated. */
+  readonly missing?: Missing;
 }
+
+/**
+ * What a batch's silence about a key means. `left-out`: the record may not exist, or the answer may be a part; the key is asked for again, and is absent when
+ * the second answer has nothing of what was missing. `absent`: an answer speaks for all keys. `listed`: path of the keys that the source says it does not have;
+ * a key that is neither there nor among the records was not answered for.
+ */
+export type Missing = "left-out" | "absent" | { readonly listed: string };
 
 /** A read of the records that belong to an owner: a listing for each owner, or one request for many owners. */
 export type Related = RelatedEach | RelatedBatch;

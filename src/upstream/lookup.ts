@@ -1,5 +1,5 @@
 import { UpstreamError } from "../core/errors.ts";
-import { type Json, valueAt } from "../core/json.ts";
+import { type Json, keyText, valueAt, valuesAt } from "../core/json.ts";
 import type { CatalogEntry } from "../source/catalog.ts";
 import type { BatchLookup, EachLookup } from "../source/collection.ts";
 import type { CallContext } from "./context.ts";
@@ -17,9 +17,12 @@ import {
   type Reading,
   usableItems,
 } from "./reads.ts";
-import type { Upstream } from "./upstream.ts";
+import type { Upstream, UpstreamResponse } from "./upstream.ts";
 
 type Found = Outcomes<Fetched | null>;
+
+/** What an answer leaves out is asked for again so often at most. */
+const MAX_CONFIRMATIONS = 3;
 
 /** Reads records by their keys: as many requests as the declaration needs, failures kept to the keys that they concern. */
 export async function lookupRecords(
@@ -59,6 +62,15 @@ async function lookupEach(
   }
 }
 
+type Ask = (keys: readonly string[]) => Promise<Answered>;
+
+/** What one request brought: an outcome for every key, and the keys that the answer says nothing of. */
+interface Answered {
+  readonly outcomes: Found;
+  readonly silent: readonly string[];
+}
+
+/** A batch, asked for in parts again where an answer does not say whether what it leaves out exists. */
 async function lookupBatch(
   upstream: Upstream,
   entry: CatalogEntry,
@@ -66,6 +78,50 @@ async function lookupBatch(
   keys: readonly string[],
   context: CallContext,
 ): Promise<Found> {
+  const ask: Ask = some => askBatch(upstream, entry, lookup, some, context);
+  const first = await ask(keys);
+  const isTold = lookup.missing !== undefined && lookup.missing !== "left-out";
+  // A request for one key alone is as good as a lookup.
+  return isTold || keys.length === 1 ? first.outcomes : settled(entry, ask, first);
+}
+
+/**
+ * Asks again for what was left out, until an answer brings none of it: then that is absent. A source that keeps answering for a part has not said of the rest
+ * whether it exists.
+ */
+async function settled(entry: CatalogEntry, ask: Ask, { outcomes, silent }: Answered): Promise<Found> {
+  const all = new Map(outcomes);
+  let left = silent;
+  for (let round = 0; left.length > 0; round++) {
+    if (round === MAX_CONFIRMATIONS) {
+      for (const key of left) all.set(key, unanswered(entry));
+      return all;
+    }
+    const again = await ask(left);
+    for (const [key, outcome] of again.outcomes) all.set(key, outcome);
+    if (again.silent.length === left.length) return all;
+    left = again.silent;
+  }
+  return all;
+}
+
+const unanswered = (entry: CatalogEntry, response?: UpstreamResponse): Error =>
+  placed(
+    new UpstreamError(
+      "UPSTREAM_MALFORMED",
+      `${entry.source.title}: a batch of ${entry.name} was answered for a part of its keys only`,
+    ),
+    entry,
+    response,
+  );
+
+async function askBatch(
+  upstream: Upstream,
+  entry: CatalogEntry,
+  lookup: BatchLookup,
+  keys: readonly string[],
+  context: CallContext,
+): Promise<Answered> {
   try {
     const response = await upstream.send(lookup.request(keys), context, answer => {
       usableItems(answer, lookup.items, entry);
@@ -75,10 +131,20 @@ async function lookupBatch(
     const absent = namelessIn(records, entry, reading) ?? absentIn(response, entry);
     const outcomes = new Map<string, Fetched | Error | null>(keys.map(key => [key, absent]));
     for (const record of records) keepRecord(outcomes, entry, record, reading);
-    return outcomes;
+    const came = new Set(records.map(record => plainText(entry, "key", record)));
+    const silent = absent === null ? keys.filter(key => !came.has(key)) : [];
+    for (const key of unlisted(lookup, response, silent)) outcomes.set(key, unanswered(entry, response));
+    return { outcomes, silent };
   } catch (thrown) {
-    return new Map(keys.map(key => [key, placed(thrown, entry)]));
+    return { outcomes: new Map(keys.map(key => [key, placed(thrown, entry)])), silent: [] };
   }
+}
+
+/** Of the keys without a record those that the answer should name as absent, and does not. */
+function unlisted({ missing }: BatchLookup, { body }: UpstreamResponse, silent: readonly string[]): readonly string[] {
+  if (typeof missing !== "object") return [];
+  const listed = new Set(valuesAt(body, missing.listed).map(keyText));
+  return silent.filter(key => !listed.has(key));
 }
 
 /** A record whose key cannot be read may be any of those that were asked for: then none of them is known to be absent. */

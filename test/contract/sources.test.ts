@@ -160,7 +160,10 @@ describe.each(withLookup)("%s by key", (_id, entry) => {
     const body: unknown = JSON.parse(answer.text);
     await stage.fault({ source: entry.source.name, kind: "malformed", contentType: "application/json", body });
     const outcome = (await lookupRecords(upstream, entry, [asked!], patient())).get(asked!);
-    if (lookup!.mode === "batch") expect(outcome).toBeNull();
+    // A source that names what it does not have has not said that this is one of them.
+    if (lookup!.mode === "batch" && typeof lookup!.missing === "object")
+      expect(outcome).toMatchObject({ code: "UPSTREAM_MALFORMED" });
+    else if (lookup!.mode === "batch") expect(outcome).toBeNull();
     else expect(outcome).toMatchObject({ code: "UPSTREAM_CONTRACT" });
   });
 });

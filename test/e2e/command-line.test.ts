@@ -96,14 +96,14 @@ describe("tributary pull, build and verify parity", () => {
     expect(runs.output).toMatch(/build \w+ of \S+: complete, \d+ rows.*current/);
     const parity = await run("verify", "parity", "--url", url!);
     expect(parity).toMatchObject({ code: 0, output: expect.stringContaining("(100.00 %)") });
-    const down = { source: "zendesk", kind: "status", status: 500 };
+    const down = { source: "stripe", kind: "status", status: 500 };
     await fetch(`${sandbox}/__control/faults`, {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify(down),
     });
-    const partial = await run("pull", "zendesk");
-    expect(partial).toMatchObject({ code: 2, output: expect.stringMatching(/zendesk\.tickets: (partial|unknown).*UPSTREAM_/) });
+    const partial = await run("pull", "stripe");
+    expect(partial).toMatchObject({ code: 2, output: expect.stringMatching(/stripe\.invoices: (partial|unknown).*UPSTREAM_/) });
     await fetch(`${sandbox}/__control/faults`, { method: "DELETE" });
     const spent = {
       source: "hubspot",

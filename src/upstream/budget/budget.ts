@@ -130,7 +130,8 @@ export class Budget {
   #gateAbout({ unit, windowMs }: LearnedLimit): Gate | undefined {
     if (unit === "points") return this.#gates.find(({ limit }) => limit.type === "cost")?.gate;
     const candidates = this.#gates.filter(
-      ({ limit }) => limit.type !== "cost" && limit.type !== "concurrency" && limit.per === "account",
+      ({ limit }) =>
+        limit.type !== "cost" && limit.type !== "concurrency" && limit.per === "account" && limit.operations === undefined,
     );
     const fitting = windowMs === null ? candidates[0] : candidates.find(({ limit }) => windowOf(limit) === windowMs);
     return fitting?.gate;
