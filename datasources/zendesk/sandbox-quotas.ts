@@ -5,14 +5,17 @@ import type { QuotaAnswer } from "../../src/sandbox/quota.ts";
 
 const ACCOUNT_PER_MINUTE = 700;
 const EXPORTS_PER_MINUTE = 10;
+const TICKET_LISTS_PER_MINUTE = 100;
 const WINDOW_MS = 60_000;
 
-/** The account's limit, and the narrower one of the exports. */
+/** The account's limit, and the narrower ones of the exports and of listing tickets. */
 export interface Quotas {
   /** Spends one request and writes the headers. Answers 429 and returns false when none is left. */
   admit(reply: FastifyReply): boolean;
   /** The same for an incremental export. */
   admitExport(reply: FastifyReply): boolean;
+  /** The same for a listing of all tickets. */
+  admitTicketList(reply: FastifyReply): boolean;
 }
 
 const secondsOf = ({ resetMs }: QuotaAnswer) => String(Math.max(1, Math.ceil(resetMs / 1000)));
@@ -29,10 +32,8 @@ const refuse = (reply: FastifyReply, answer: QuotaAnswer, what: string) =>
 export function createQuotas(world: World): Quotas {
   const account = fixedWindow({ limit: ACCOUNT_PER_MINUTE, windowMs: WINDOW_MS });
   const exports = fixedWindow({ limit: EXPORTS_PER_MINUTE, windowMs: WINDOW_MS });
-  world.onReset(() => {
-    account.reset();
-    exports.reset();
-  });
+  const ticketLists = fixedWindow({ limit: TICKET_LISTS_PER_MINUTE, windowMs: WINDOW_MS });
+  world.onReset(() => [account, exports, ticketLists].forEach(quota => quota.reset()));
   const weight = world.quotas ? 1 : 0;
   const admit = (reply: FastifyReply) => {
     const answer = account.take(world.clock(), weight);
@@ -51,5 +52,15 @@ export function createQuotas(world: World): Quotas {
     if (!answer.granted) refuse(reply, answer, "incremental export API requests");
     return answer.granted;
   };
-  return { admit, admitExport };
+  const admitTicketList = (reply: FastifyReply) => {
+    const answer = ticketLists.take(world.clock(), weight);
+    const resets = Math.ceil(answer.resetMs / 1000);
+    reply.header(
+      "zendesk-ratelimit-tickets-index",
+      `total=${TICKET_LISTS_PER_MINUTE}; remaining=${answer.remaining}; resets=${resets}`,
+    );
+    if (!answer.granted) refuse(reply, answer, "ticket listing API requests");
+    return answer.granted;
+  };
+  return { admit, admitExport, admitTicketList };
 }

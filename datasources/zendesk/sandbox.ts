@@ -34,7 +34,7 @@ const userFields = [
 const ticketFields = ["subject", "status", "priority", "tags"];
 const statuses = new Set(["new", "open", "pending", "hold", "solved", "closed"]);
 
-type Handler = (request: FastifyRequest, query: Query) => unknown;
+type Handler = (request: FastifyRequest, query: Query, reply: FastifyReply) => unknown;
 type Get = (path: string, handler: Handler) => void;
 
 interface Desk {
@@ -133,8 +133,8 @@ function serveUsers(get: Get, desk: Desk): void {
   get("/users/:id", request => ({ user: users.at(indexIn(users, request)) }));
 }
 
-function serveTickets(get: Get, { tickets }: Desk): void {
-  get("/tickets", (_request, query) => pageOf("tickets", tickets, query));
+function serveTickets(get: Get, { tickets }: Desk, quotas: Quotas): void {
+  get("/tickets", (_request, query, reply) => (quotas.admitTicketList(reply) ? pageOf("tickets", tickets, query) : reply));
   get("/tickets/show_many", (_request, query) => {
     return many(
       "tickets",
@@ -189,10 +189,11 @@ function mount(app: FastifyInstance, world: World): void {
   app.setNotFoundHandler((_request, reply) => reply.code(404).send({ error: "InvalidEndpoint", description: "Not found" }));
   const get: Get = (path, handler) => {
     const suffixes = path.endsWith(":id") ? [""] : ["", ".json"];
-    for (const suffix of suffixes) app.get(`/api/v2${path}${suffix}`, request => handler(request, new Query(request)));
+    for (const suffix of suffixes)
+      app.get(`/api/v2${path}${suffix}`, (request, reply) => handler(request, new Query(request), reply));
   };
   serveUsers(get, desk);
-  serveTickets(get, desk);
+  serveTickets(get, desk, quotas);
   serveExports(app, { desk, quotas, clock });
   app.put("/api/v2/users/:id", request => changeUser(request, desk.users));
   app.put("/api/v2/tickets/:id", request => changeTicket(request, { tickets: desk.tickets, clock }));

@@ -64,6 +64,7 @@ export default t.defineSource({
     auth: t.basic({ user: "ZENDESK_EMAIL", userSuffix: "/token", secret: "ZENDESK_API_TOKEN" }),
     limits: [
       t.window({ requests: 700, windowMs: 60_000 }),
+      t.window({ requests: 100, windowMs: 60_000, operations: ["tickets.list"] }),
       // The exports have a limit of their own, together.
       t.window({ requests: 10, windowMs: 60_000, operations: ["users.changes", "tickets.changes"] }),
     ],
@@ -76,6 +77,7 @@ export default t.defineSource({
           windowMs: 60_000,
         },
       ],
+      endpoints: [{ header: "zendesk-ratelimit-tickets-index", operations: ["tickets.list"] }],
     },
     failures: { retryStatuses: [409] },
   },

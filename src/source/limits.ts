@@ -85,6 +85,8 @@ export interface Learned {
   /** Whether it sends `RateLimit` and `RateLimit-Policy`, in the present form or the older one of three headers. */
   readonly hasRateLimitFields?: boolean;
   readonly headers?: readonly LearnedHeaders[];
+  /** Headers that speak of the limit of some operations alone, as `total=100; remaining=99; resets=41`, the reset in seconds from now. */
+  readonly endpoints?: readonly { readonly header: string; readonly operations: readonly string[] }[];
   /** A header with what is used and allowed, as `name=used/allowed`. */
   readonly usage?: { readonly header: string; readonly name: string };
   /** Paths in a GraphQL answer: points left, the actual cost of the query. */

@@ -77,7 +77,8 @@ export class Budget {
     for (const said of learnedFrom(this.#learned, headers, body, nowMs)) {
       this.#said.set(`${said.origin} ${said.windowMs ?? ""}`, said);
       this.#gateAbout(said)?.learn(said);
-      if (said.unit === "requests" && said.left <= 0 && said.resetsAtMs !== null) this.pauseUntil(said.resetsAtMs);
+      const isOfAll = said.unit === "requests" && said.operations === undefined;
+      if (isOfAll && said.left <= 0 && said.resetsAtMs !== null) this.pauseUntil(said.resetsAtMs);
     }
   }
 
@@ -126,12 +127,15 @@ export class Budget {
     return this.#gates.filter(({ limit }) => counts(limit, operation)).map(({ gate }) => gate);
   }
 
-  /** The limit that the source speaks of: of the same window where it names one, else the first over the account. */
-  #gateAbout({ unit, windowMs }: LearnedLimit): Gate | undefined {
+  /** The limit that the source speaks of: of the same operations, and of the same window where it names one, else the first over the account. */
+  #gateAbout({ unit, windowMs, operations }: LearnedLimit): Gate | undefined {
     if (unit === "points") return this.#gates.find(({ limit }) => limit.type === "cost")?.gate;
     const candidates = this.#gates.filter(
       ({ limit }) =>
-        limit.type !== "cost" && limit.type !== "concurrency" && limit.per === "account" && limit.operations === undefined,
+        limit.type !== "cost" &&
+        limit.type !== "concurrency" &&
+        limit.per === "account" &&
+        limit.operations?.join() === operations?.join(),
     );
     const fitting = windowMs === null ? candidates[0] : candidates.find(({ limit }) => windowOf(limit) === windowMs);
     return fitting?.gate;

@@ -14,6 +14,8 @@ export interface LearnedLimit {
   /** Its window in ms, where that is known. */
   readonly windowMs: number | null;
   readonly learnedAtMs: number;
+  /** The operations that it is about; all unless stated. */
+  readonly operations?: readonly string[];
 }
 
 /** Further away than this, a reset is nonsense. */
@@ -27,6 +29,7 @@ export function learnedFrom(learned: Learned, headers: Headers, body: Json | und
   const said: Said[] = [
     ...(learned.hasRateLimitFields ? rateLimitFields(headers, nowMs) : []),
     ...(learned.headers ?? []).flatMap(each => fromHeaders(each, headers, nowMs)),
+    ...(learned.endpoints ?? []).flatMap(each => fromEndpoint(each, headers, nowMs)),
     ...(learned.usage ? fromUsage(learned.usage, headers) : []),
     ...(learned.cost && body !== undefined ? fromCost(learned.cost.available, body) : []),
   ];
@@ -127,6 +130,29 @@ function dictionaryItems(field: string): [string, Parameters][] {
 }
 
 const numberOf = (value: unknown): number | null => (typeof value === "number" ? value : null);
+
+function fromEndpoint(
+  { header, operations }: { readonly header: string; readonly operations: readonly string[] },
+  headers: Headers,
+  nowMs: number,
+): Said[] {
+  const text = headers[header.toLowerCase()] ?? "";
+  const partOf = (name: string) => new RegExp(`(?:^|[;\\s])${name}=(\\d+)`).exec(text)?.[1];
+  const left = numberIn(partOf("remaining"));
+  if (!Number.isFinite(left)) return [];
+  const resetsAtMs = resetAt(partOf("resets"), "delta-seconds", nowMs);
+  return [
+    {
+      origin: header,
+      unit: "requests",
+      left,
+      allowed: orNull(numberIn(partOf("total"))),
+      resetsAtMs,
+      windowMs: null,
+      operations,
+    },
+  ];
+}
 
 function fromUsage({ header, name }: { header: string; name: string }, headers: Headers): Said[] {
   const found = new RegExp(`(?:^|[;\\s])${name}=(\\d+)/(\\d+)`).exec(headers[header.toLowerCase()] ?? "");

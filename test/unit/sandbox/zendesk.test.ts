@@ -298,6 +298,18 @@ describe("zendesk imitation: limits", () => {
     expect((await send("/users")).status).toBe(200);
   });
 
+  it("allows a hundred listings of tickets a minute, and says on each how many are left", async () => {
+    const { send, wait } = await openDesk({ quotas: true });
+    const header = async () => (await send("/tickets?page[size]=1")).headers.get("zendesk-ratelimit-tickets-index");
+    expect(await header()).toBe("total=100; remaining=99; resets=60");
+    wait(19_000);
+    await Promise.all(Array.from({ length: 98 }, () => send("/tickets?page[size]=1")));
+    expect(await header()).toBe("total=100; remaining=0; resets=41");
+    const refused = await send("/tickets?page[size]=1");
+    expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "41"]);
+    expect((await send("/users")).status).toBe(200);
+  });
+
   it("allows ten exports a minute, and a reset refills them", async () => {
     const { sandbox, send } = await openDesk({ quotas: true });
     const answers = [];

@@ -33,6 +33,16 @@ describe("learnedFrom", () => {
       windowMs,
     ]);
 
+  it("reads what is said of single operations, and nothing where nothing sensible is said", () => {
+    const endpoints = [{ header: "Zendesk-RateLimit-tickets-index", operations: ["tickets.list"] }];
+    const said = (text: string) => learnedFrom({ endpoints }, { "zendesk-ratelimit-tickets-index": text }, undefined, NOW);
+    expect(said("total=100; remaining=99; resets=41")).toEqual([
+      expect.objectContaining({ left: 99, allowed: 100, resetsAtMs: NOW + 41_000, operations: ["tickets.list"] }),
+    ]);
+    expect(said("remaining=7")).toEqual([expect.objectContaining({ left: 7, allowed: null, resetsAtMs: null })]);
+    for (const text of ["", "total=100", "remaining=-1", "remaining=x; resets=2"]) expect(said(text)).toEqual([]);
+  });
+
   it("reads RateLimit and RateLimit-Policy, several policies at once", () => {
     const headers = {
       ratelimit: '"burst";r=5;t=3, "daily";r=900;t=3600',

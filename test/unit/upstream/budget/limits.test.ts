@@ -159,6 +159,20 @@ describe("learned limits", () => {
     expect(await grantedWithin(budget, 150, 20)).toBe(3);
   });
 
+  it("of one operation slow that one down, and give nobody else a rest", async () => {
+    const endpoints = [{ header: "x-search-limit", operations: ["things.search"] }];
+    const limits = [
+      window({ requests: 10, windowMs: 60_000 }),
+      window({ requests: 5, windowMs: 60_000, operations: ["things.search"] }),
+    ];
+    const budget = budgetOf(limits, { endpoints });
+    (await budget.acquire(things, context())).settle();
+    budget.learn({ "x-search-limit": "total=5; remaining=0; resets=41" }, undefined);
+    expect(budget.pausedUntilMs()).toBeNull();
+    expect(await grantedWithin(budget, 150, 20, "live", get("things.search", "/search"))).toBe(0);
+    expect(await grantedWithin(budget, 150, 20)).toBe(9);
+  });
+
   it("more being left than we believe changes nothing", async () => {
     const budget = budgetOf([window({ requests: 3, windowMs: 60_000 })], learned);
     budget.learn(answer(500, 60), undefined);
