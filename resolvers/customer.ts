@@ -46,6 +46,10 @@ export const Customer = {
     recordConnection(await related.after(customer, "Invoice", after ?? null, first)),
   ticketsConnection: async (customer: CustomerNode, { first, after }: Page, { related }: RequestContext) =>
     recordConnection(await related.after(customer, "Ticket", after ?? null, first)),
+  events: (customer: CustomerNode, { last, name }: Latest & { name?: string | null }, { related }: RequestContext) =>
+    related.latest(customer, "ClickEvent", last, name ? event => event["name"] === name : null),
+  eventsConnection: async (customer: CustomerNode, { first, after }: Page, { related }: RequestContext) =>
+    recordConnection(await related.after(customer, "ClickEvent", after ?? null, first)),
   usage: (
     customer: CustomerNode,
     { from, to }: { from?: string | null; to?: string | null },

@@ -1,4 +1,5 @@
 /** Every type's resolvers; a type that is not here has only plain properties. */
+import { ClickEvent } from "./event.ts";
 import { Customer } from "./customer.ts";
 import { Invoice } from "./invoice.ts";
 import { CustomerConnection, Node, Query } from "./query.ts";
@@ -15,6 +16,7 @@ export const resolvers = {
   Customer,
   CustomerConnection,
   Invoice,
+  ClickEvent,
   ExchangeRate,
   Ticket,
   UsageDay,

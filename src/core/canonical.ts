@@ -111,6 +111,18 @@ export const canonical = {
     apiCalls: long(),
     events: int(),
   },
+  ClickEvent: {
+    key: key(),
+    customer: reference(),
+    eventId: long(),
+    name: text(),
+    occurredAt: instant(),
+    clientTimeNs: long(),
+    page: text(),
+    sessionId: text(),
+    amount: decimal(),
+    currency: currency(),
+  },
   /** Belongs to no customer. Its key is `<base>:<quote>:<day>` in every source; `rate` is how many units of `quote` one unit of `base` is worth. */
   ExchangeRate: {
     key: key(),

@@ -22,7 +22,12 @@ export interface RecordPage {
 }
 
 /** The canonical field that says when a record came about. */
-const timeField: Readonly<Partial<Record<EntityName, string>>> = { Invoice: "issuedAt", Ticket: "createdAt", UsageDay: "day" };
+const timeField: Readonly<Partial<Record<EntityName, string>>> = {
+  Invoice: "issuedAt",
+  Ticket: "createdAt",
+  UsageDay: "day",
+  ClickEvent: "occurredAt",
+};
 
 /** Reads the records that belong to customers for one request. */
 export class RelatedReader {

@@ -35,6 +35,7 @@ const latest = (name: string, entity: EntityName): RecordList => ({
 export const recordLists: readonly RecordList[] = [
   latest("invoices", "Invoice"),
   latest("tickets", "Ticket"),
+  latest("events", "ClickEvent"),
   {
     name: "usage",
     entity: "UsageDay",

@@ -7,6 +7,7 @@ export const tableNames: Readonly<Record<EntityName, string>> = {
   Invoice: "invoices",
   Ticket: "tickets",
   UsageDay: "usage_daily",
+  ClickEvent: "click_events",
   ExchangeRate: "exchange_rates",
 };
 

@@ -28,7 +28,11 @@ function sent(fault: Fault, reply: FastifyReply, nowMs: number): FastifyReply | 
     case "status":
       return sendStatus(fault, reply, nowMs);
     case "malformed":
-      return sendBody(reply.code(200), fault.body ?? HTML, fault.contentType ?? "text/html; charset=utf-8");
+      return sendBody(
+        reply.code(200).headers(fault.headers ?? {}),
+        fault.body ?? HTML,
+        fault.contentType ?? "text/html; charset=utf-8",
+      );
     case "empty":
       return reply.code(204).send();
     case "graphql-errors": {

@@ -104,9 +104,11 @@ describe.each(inPages)("%s page by page", (_id, entry) => {
   it("does not read in circles when the source serves one page for ever", async () => {
     const upstream = stage.upstream(entry.source);
     const { value: first } = await pages(stage, upstream, entry, 1).next();
-    const body: unknown = JSON.parse(first!.response.text);
+    const { text, headers } = first!.response;
+    const body: unknown = JSON.parse(text);
     const counted = await stage.counting(entry.source);
-    await stage.fault({ source: entry.source.name, kind: "malformed", contentType: "application/json", body });
+    const always = { contentType: "application/json", body, ...(headers["link"] && { headers: { link: headers["link"] } }) };
+    await stage.fault({ source: entry.source.name, kind: "malformed", ...always });
     await expect(collect(pages(stage, upstream, entry, 1))).rejects.toMatchObject({ code: "UPSTREAM_LISTING" });
     expect(await counted()).toEqual({ 200: 2 });
   });
@@ -230,7 +232,8 @@ describe.each(withSecrets)("%s with its credentials", (name, source) => {
     await stage.fault({ source: name, kind: "expire-token", times: 20 });
     const read = upstream.send(entry.collection.list.request(stage.days(entry)), patient());
     await expect(read).rejects.toMatchObject({ code: "UPSTREAM_AUTH", details: { source: name } });
-    expect((await counted())["401"]).toBeLessThanOrEqual(2);
+    const { 401: unauthorized = 0, 403: forbidden = 0 } = await counted();
+    expect([1, 2]).toContain(unauthorized + forbidden);
   });
 });
 

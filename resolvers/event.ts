@@ -1,0 +1,3 @@
+import { id, recordResolvers } from "./record.ts";
+
+export const ClickEvent = { id, ...recordResolvers("ClickEvent") };
