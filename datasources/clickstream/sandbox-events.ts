@@ -11,13 +11,13 @@ export interface ClickEvent {
   readonly occurred_at: string;
   readonly client_time_unix_nano: object | null;
   readonly page_url: string | null;
-  readonly value: object | null;
+  readonly revenue: object | null;
   readonly currency: string | null;
 }
 
 /** The events of a world, in the order of their ids, which is that of their time. None is kept: each is made when it is asked for. */
 export interface EventBook {
-  /** The first ids that are greater than `after` and lie in an hour-glass of instants, the end not included. */
+  /** The first ids that are greater than `after` and lie in a range of instants, its end not included. */
   between(range: { readonly fromMs: number; readonly toMs: number; readonly after: bigint }, count: number): readonly bigint[];
   /** All of one profile's ids, oldest first. */
   of(position: number): readonly bigint[];
@@ -42,25 +42,25 @@ const placeOf = (id: bigint) => ({
 });
 
 /** What a purchase brought; nothing for any other event. */
-function valueOf(population: Population, person: number, dice: ReturnType<Population["dice"]>) {
+function revenueOf(population: Population, person: number, dice: ReturnType<Population["dice"]>) {
   const { currency } = population.person(person);
-  if (!dice.chance(0.06)) return { value: null, currency: null };
+  if (!dice.chance(0.06)) return { revenue: null, currency: null };
   const whole = String(1 + dice.below(900));
-  return { value: exactNumber(wholeOnly.has(currency) ? whole : `${whole}.${dice.digits(2)}`), currency };
+  return { revenue: exactNumber(wholeOnly.has(currency) ? whole : `${whole}.${dice.digits(2)}`), currency };
 }
 
 function eventAt(population: Population, id: bigint): ClickEvent {
   const { position, atMs } = placeOf(id);
   const { person, copy } = population.traces("clickstream").at(position);
   const dice = population.dice("clickstream.event", position, Number(BigInt.asUintN(31, BigInt(atMs))));
-  const money = valueOf(population, person, dice);
+  const money = revenueOf(population, person, dice);
   const day = Math.floor(atMs / DAY_MS);
   const isLocated = !dice.chance(0.03);
   return {
     event_id: exactNumber(String(id)),
     anonymous_id: profileKeys(population).of(person, copy),
     session_id: `ses_${position.toString(36)}${day.toString(36)}`,
-    name: money.value === null ? dice.pick(names) : "purchase",
+    name: money.revenue === null ? dice.pick(names) : "purchase",
     occurred_at: new Date(atMs).toISOString(),
     client_time_unix_nano: dice.chance(0.02) ? null : exactNumber(`${atMs + dice.below(4000) - 2000}${dice.digits(5)}1`),
     page_url: isLocated ? `https://www.example.com${dice.pick(pages)}` : null,

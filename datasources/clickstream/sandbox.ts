@@ -18,6 +18,7 @@ const QUOTA = { limit: 100, windowMs: 1000 };
 const DAY_MS = 86_400_000;
 const MAX_A_DAY = 250_000;
 const MAX_LIMIT = 1000;
+const MAX_IDS = 100;
 const DEFAULT_LIMIT = 100;
 
 type Asked = Readonly<Record<string, string | undefined>>;
@@ -41,11 +42,18 @@ function cursorIn({ cursor }: Asked): bigint {
   return BigInt(text);
 }
 
-function instantIn(asked: Asked, name: string, fallbackMs: number): number {
+/** An instant, or a day (UTC); undefined when it is not given. */
+function instantIn(asked: Asked, name: string): number | undefined {
   const text = asked[name];
-  const atMs = text === undefined ? fallbackMs : Date.parse(text);
-  if (Number.isNaN(atMs)) throw invalid(`${name} must be an instant, RFC 3339`);
+  const atMs = text === undefined ? undefined : Date.parse(text);
+  if (Number.isNaN(atMs)) throw invalid(`${name} must be a day or an instant, RFC 3339`);
   return atMs;
+}
+
+/** From `from` on; an instant given as `to` is not included, a day is, to its end. */
+function rangeIn(asked: Asked): { fromMs: number; toMs: number } {
+  const [fromMs = 0, toMs = Number.MAX_SAFE_INTEGER] = ["from", "to"].map(name => instantIn(asked, name));
+  return { fromMs, toMs: asked["to"]?.length === 10 ? toMs + DAY_MS : toMs };
 }
 
 /** One page: there is a link to the next one where more than the page's own records were found. Every page links to the first. */
@@ -85,7 +93,7 @@ function createGate({ clock, quotas, onReset }: World) {
     const nowMs = clock();
     const { granted, remaining, resetMs } = quota.take(nowMs);
     const seconds = Math.ceil(resetMs / 1000);
-    void reply.headers({ "X-RateLimit-Limit": QUOTA.limit, "X-RateLimit-Remaining": remaining, "X-RateLimit-Reset": seconds });
+    void reply.headers({ "X-RateLimit-Limit": QUOTA.limit, "X-RateLimit-Remaining": remaining, "X-RateLimit-Reset": resetMs });
     if (granted && takeOfDay(nowMs)) return;
     void reply.header("Retry-After", String(granted ? Math.ceil((DAY_MS - (nowMs % DAY_MS)) / 1000) : seconds));
     throw granted
@@ -104,7 +112,13 @@ function serveProfiles(app: FastifyInstance, { population }: World, book: EventB
   };
   app.get("/v1/profiles", (request, reply) => {
     const asked = request.query as Asked;
-    const limit = limitOf(asked, []);
+    const limit = limitOf(asked, ["anonymous_ids"]);
+    const named = asked["anonymous_ids"]?.split(",");
+    if (named !== undefined) {
+      if (named.length > MAX_IDS) throw invalid(`anonymous_ids names ${MAX_IDS} profiles at most`);
+      const positions = [...new Set(named.map(keys.positionOf))].filter(position => position >= 0);
+      return { data: positions.map(position => profileAt(population, position)) };
+    }
     const from = Number(cursorIn(asked));
     const length = Math.max(0, Math.min(limit + 1, traces.length - from));
     const found = Array.from({ length }, (_empty, at) => from + at);
@@ -127,9 +141,7 @@ function serveEvents(app: FastifyInstance, book: EventBook): void {
   app.get("/v1/events", (request, reply) => {
     const asked = request.query as Asked;
     const limit = limitOf(asked, ["from", "to"]);
-    const fromMs = instantIn(asked, "from", 0);
-    const toMs = instantIn(asked, "to", Number.MAX_SAFE_INTEGER);
-    const found = book.between({ fromMs, toMs, after: cursorIn(asked) }, limit + 1);
+    const found = book.between({ ...rangeIn(asked), after: cursorIn(asked) }, limit + 1);
     const ids = page(request, reply, found, { limit, keyOf: id => id });
     return reply.type("application/json; charset=utf-8").send(JSON.stringify({ data: ids.map(id => book.at(id)) }));
   });

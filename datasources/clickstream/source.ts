@@ -24,7 +24,7 @@ const event = z.object({
   occurred_at: z.string(),
   client_time_unix_nano: t.wireInteger().nullable(),
   page_url: z.string().nullable(),
-  value: t.wireNumber().nullable(),
+  revenue: t.wireNumber().nullable(),
   currency: z.string().nullable(),
 });
 
@@ -38,10 +38,8 @@ const credentialErrors = [
   "ExpiredTokenException",
 ];
 
-const DAY_MS = 86_400_000;
-const startOf = (day: string): string => `${day}T00:00:00Z`;
-/** The provider's `to` is the first instant that is not wanted. */
-const endOf = (day: string): string => new Date(Date.parse(startOf(day)) + DAY_MS).toISOString();
+/** Profiles that one request may name. */
+const MAX_IDS = 100;
 
 export default t.defineSource({
   name: "clickstream",
@@ -57,7 +55,7 @@ export default t.defineSource({
       sessionToken: "CLICKSTREAM_SESSION_TOKEN",
     }),
     limits: [t.window({ requests: 100, windowMs: 1000 }), t.dailyQuota({ requests: 250_000 })],
-    learned: { headers: [{ ...t.xRateLimit("delta-seconds"), windowMs: 1000 }] },
+    learned: { headers: [{ ...t.xRateLimit("delta-milliseconds"), windowMs: 1000 }] },
     failures: {
       forms: [...credentialErrors.map(type => errorType(type, "auth")), errorType("LimitExceededException", "quota-spent")],
     },
@@ -72,7 +70,11 @@ export default t.defineSource({
         pages: t.linkPages({ sizeParameter: "limit", maxPageSize: 1000 }),
         order: "oldest-first",
       },
-      lookup: t.eachLookup({ request: key => t.get("profiles.get", `/v1/profiles/${encodeURIComponent(key)}`), item: "data" }),
+      lookup: t.batchLookup({
+        max: MAX_IDS,
+        request: ids => t.get("profiles.byIds", "/v1/profiles", { anonymous_ids: ids.join(",") }),
+        items: "data[*]",
+      }),
       freshness: { cacheMs: 30_000, mirrorMs: 900_000 },
       identity: { onePerCustomer: false, keys: { "product.accounts": t.ref("account_id") } },
       survivorship: { rank: 6 },
@@ -91,7 +93,7 @@ export default t.defineSource({
       canonical: "ClickEvent",
       contract: event,
       list: {
-        request: ({ from, to }) => t.get("events.list", "/v1/events", { from: startOf(from), to: endOf(to) }),
+        request: ({ from, to }) => t.get("events.list", "/v1/events", { from, to }),
         items: "data[*]",
         pages: t.linkPages({ sizeParameter: "limit", maxPageSize: 1000 }),
         order: "oldest-first",
@@ -114,7 +116,7 @@ export default t.defineSource({
         clientTimeNs: t.long("client_time_unix_nano"),
         page: t.text("page_url"),
         sessionId: t.text("session_id"),
-        amount: t.majorUnits("value", "currency"),
+        amount: t.majorUnits("revenue", "currency"),
         currency: t.currency("currency"),
       },
     }),

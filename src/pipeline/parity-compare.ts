@@ -1,14 +1,15 @@
 import { canonical, type EntityName } from "../core/canonical.ts";
 import { isJsonObject, type Json } from "../core/json.ts";
-import { type LivePage, type Node, textOf } from "./parity-live.ts";
-import { customerFields, type RecordList, recordLists } from "./parity-questions.ts";
+import { type LivePage, type LiveRecords, type Node, textOf } from "./parity-live.ts";
+import { customerFields, graphFields, type RecordList, recordLists } from "./parity-questions.ts";
+import { tableNames } from "./tables.ts";
 import type { Row } from "../mapping/bench.ts";
 
 /** A place where dataset and graph do not say the same. */
 export interface Difference {
-  /** Canonical id. */
-  readonly customer: string;
-  /** A field, or a list with the record's id and the field, e.g. `tickets[desk.tickets:7].status`. */
+  /** Canonical id; null for a record that belongs to nobody. */
+  readonly customer: string | null;
+  /** A field, or a list (of nobody's records: a table) with the record's id and the field, e.g. `tickets[desk.tickets:7].status`. */
   readonly field: string;
   readonly dataset: string | null;
   readonly live: string | null;
@@ -30,7 +31,7 @@ export class Comparison {
   readonly differences: Difference[] = [];
 
   /** Compares one value of both. */
-  value(customer: string, field: string, dataset: string | null, live: string | null): void {
+  value(customer: string | null, field: string, dataset: string | null, live: string | null): void {
     this.fields++;
     if (dataset === live) this.equal++;
     else if (this.differences.length < MAX_SHOWN) this.differences.push({ customer, field, dataset, live });
@@ -62,6 +63,23 @@ interface Place {
   readonly comparison: Comparison;
   readonly page: LivePage;
   readonly customer: string;
+}
+
+/** Compares records that belong to nobody with what the graph says of their ids, one after another. */
+export function compareRecords(comparison: Comparison, answer: LiveRecords, rows: readonly Row[], entity: EntityName): void {
+  for (const [index, row] of rows.entries()) {
+    const id = row["id"] ?? "";
+    const place = `${tableNames[entity]}[${id}]`;
+    const node = answer.nodes[index];
+    if (!node) {
+      comparison.value(null, place, id, answer.errors.has(`${index}`) ? `error ${answer.errors.get(`${index}`)}` : ABSENT);
+      continue;
+    }
+    for (const field of graphFields(entity)) {
+      const live = liveText({ page: answer }, entity, field, node, `${index}.${field}`);
+      comparison.value(null, `${place}.${field}`, row[field] ?? null, live);
+    }
+  }
 }
 
 function compareList(
@@ -107,7 +125,13 @@ function byIdentifier<T>(entries: readonly (readonly [string | null, T])[]): Rea
 }
 
 /** A value of the graph as canonical text; where an error stands in its place that is not about the value, the error. */
-function liveText({ page }: Place, entity: EntityName, field: string, node: Node, path: string): string | null {
+function liveText(
+  { page }: { readonly page: Pick<LivePage, "errors"> },
+  entity: EntityName,
+  field: string,
+  node: Node,
+  path: string,
+): string | null {
   const code = page.errors.get(path);
   if (code !== undefined && code !== "UPSTREAM_CONTRACT") return `error ${code}`;
   const value = textOf(node[field]);

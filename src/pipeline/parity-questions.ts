@@ -1,4 +1,5 @@
-import { type EntityName, fieldsOf } from "../core/canonical.ts";
+import { entityNames, type EntityName, fieldsOf } from "../core/canonical.ts";
+import { isOwned } from "./tables.ts";
 
 /** A list of a customer's records in the graph, and the table that should say the same. */
 export interface RecordList {
@@ -17,7 +18,7 @@ export interface RecordList {
 const MOST_RECORDS = 200;
 
 /** An entity's fields as the graph has them: its key is part of the id there, and its owner is the customer that it hangs on. */
-const graphFields = (entity: EntityName): string[] =>
+export const graphFields = (entity: EntityName): string[] =>
   fieldsOf(entity)
     .map(([field]) => field)
     .filter(field => field !== "key" && field !== "customer");
@@ -58,3 +59,14 @@ export const parityQuery = `query Parity($first: Int!, $after: String, $from: Da
     pageInfo { hasNextPage endCursor }
   }
 }`;
+
+/** Entities whose records belong to nobody: the graph is asked for each by its id, so their type there is a `Node`. */
+export const unowned: readonly EntityName[] = entityNames.filter(entity => entity !== "Customer" && !isOwned(entity));
+
+/** Some records by id, as `r0`, `r1` and so on; variables of the same names. */
+export function recordsQuery(entity: EntityName, count: number): string {
+  const names = Array.from({ length: count }, (_empty, index) => `r${index}`);
+  const selection = `id ... on ${entity} { ${graphFields(entity).join(" ")} }`;
+  const parameters = names.map(name => `$${name}: ID!`).join(", ");
+  return `query Records(${parameters}) { ${names.map(name => `${name}: node(id: $${name}) { ${selection} }`).join(" ")} }`;
+}

@@ -4,11 +4,11 @@ import { type Clock, systemClock } from "../core/ports.ts";
 import { named, quoted } from "../mapping/sql-text.ts";
 import type { DayWindow } from "../source/collection.ts";
 import { type DatasetManifest, DatasetStore, readDataset } from "./dataset.ts";
-import { compareCustomer, Comparison, type DatasetCustomer, type Difference } from "./parity-compare.ts";
-import { askPage, type LivePage, type LiveQuery, textOf } from "./parity-live.ts";
-import { recordLists } from "./parity-questions.ts";
+import { compareCustomer, compareRecords, Comparison, type DatasetCustomer, type Difference } from "./parity-compare.ts";
+import { askPage, askRecords, type LivePage, type LiveQuery, textOf } from "./parity-live.ts";
+import { recordLists, unowned } from "./parity-questions.ts";
 import { type OnProgress, stopIfAborted } from "./progress.ts";
-import { canonicalTextSql, planOf } from "./tables.ts";
+import { canonicalTextSql, isOwned, planOf } from "./tables.ts";
 import { openBench, type Row, type Workbench } from "../mapping/bench.ts";
 
 export interface ParityOptions {
@@ -43,9 +43,12 @@ interface Check {
 }
 
 const MAX_PAGES = 1_000_000;
+/** Records that belong to nobody, in one query: fewer than the aliases that a graph allows. */
+const RECORDS_AT_ONCE = 50;
 
 /**
- * Asks the live graph for every customer with all its records and compares value by value with the dataset, in both directions. Money counts as the
+ * Asks the live graph for every customer with all its records and compares value by value with the dataset, in both directions; then for every record
+ * of the dataset that belongs to nobody, by its id. Money counts as the
  * same when it is the same number. Throws `CONFIG_INVALID` without home and dataset, `STORE_UNAVAILABLE` without a dataset, `REQUEST_INVALID` when the graph does not answer.
  */
 export async function verifyParity(options: ParityOptions): Promise<ParityResult> {
@@ -53,11 +56,12 @@ export async function verifyParity(options: ParityOptions): Promise<ParityResult
   const manifest = await readDataset(path);
   const bench = await openBench(null);
   try {
-    for (const entity of ["Customer", ...recordLists.map(list => list.entity)] as const)
+    for (const entity of ["Customer", ...recordLists.map(list => list.entity), ...unowned] as const)
       await bench.run(textTableSql(entity, path));
     const check: Check = { bench, comparison: new Comparison(), seen: new Set() };
     await comparePages(options, check, windowOf(manifest));
     await compareUnseen(check);
+    for (const entity of unowned) await compareUnowned(options, check, entity);
     const { fields, equal, differences } = check.comparison;
     return { version: manifest.version, isEqual: fields === equal, customers: check.seen.size, fields, equal, differences };
   } finally {
@@ -87,7 +91,7 @@ function windowOf({ inputs }: DatasetManifest): DayWindow | undefined {
 /** A dataset's table as canonical text, its columns named by canonical field. */
 function textTableSql(entity: EntityName, path: string): string {
   const plan = planOf(entity);
-  const owner = entity === "Customer" ? "id" : "customer_id";
+  const owner = entity === "Customer" ? "id" : isOwned(entity) ? "customer_id" : "NULL";
   const fields = plan.columns.flatMap(column =>
     column.field === undefined ? [] : [`${canonicalTextSql(column)} AS ${named(column.field)}`],
   );
@@ -141,5 +145,21 @@ async function compareUnseen({ bench, comparison, seen }: Check): Promise<void> 
       seen.add(id);
       comparison.absent(id, "live");
     }
+  }
+}
+
+/** Records that belong to nobody hang on no customer: the graph is asked for each by its id. */
+async function compareUnowned(
+  { live, signal, onProgress, clock = systemClock }: ParityOptions,
+  { bench, comparison }: Check,
+  entity: EntityName,
+): Promise<void> {
+  const rows = await bench.rows(`SELECT * FROM ${planOf(entity).name} ORDER BY id`);
+  for (let start = 0, pages = 1; start < rows.length; start += RECORDS_AT_ONCE, pages++) {
+    stopIfAborted(signal, "the comparison");
+    const some = rows.slice(start, start + RECORDS_AT_ONCE);
+    const ids = some.map(({ id }) => id ?? "");
+    compareRecords(comparison, await askRecords(live, entity, ids, clock), some, entity);
+    onProgress?.({ stage: "parity", pages, records: start + some.length });
   }
 }

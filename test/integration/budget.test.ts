@@ -116,6 +116,7 @@ function groupsUnder(limit: Limit, requests: readonly UpstreamRequest[]): readon
 function leastMs(limit: Limit, requests: readonly UpstreamRequest[]): number {
   if (limit.type === "window") return Math.floor((requests.length - 1) / limit.requests) * limit.windowMs;
   if (limit.type === "concurrency") return 0;
+  if (limit.type === "quota" && requests.length <= limit.requests) return 0;
   if (limit.type !== "cost") throw new Error(`how long a ${limit.type} limit takes is not worked out here`);
   const points = requests.reduce((sum, request) => sum + (request.cost ?? 1), 0);
   return (Math.max(0, points - limit.capacity) / limit.restorePerSecond) * 1000;

@@ -55,6 +55,11 @@ const general: Readonly<Record<string, readonly string[]>> = {
     "v1",
     "v2",
   ],
+  "headers that many providers share, so that our vocabulary has a word for them": [
+    "X-RateLimit-Limit",
+    "X-RateLimit-Remaining",
+    "X-RateLimit-Reset",
+  ],
   "what booleans are written as": ["true", "false", "0", "1"],
   "plain words that we use ourselves, for what a rule reads, any other kind, and a sum": ["inputs", "other", "total", "category"],
   "sources' names and collections: English words for what we build, what it counts, and whom it serves": [

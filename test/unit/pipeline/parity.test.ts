@@ -40,6 +40,7 @@ beforeEach(async () => {
     createdAt: null,
     invoices: [],
     tickets: [],
+    events: [],
     usage: [],
   };
   nodes = rows.map(({ id, name }) => ({ id, ...none, name }));
