@@ -116,7 +116,7 @@ function serveProfiles(app: FastifyInstance, { population }: World, book: EventB
     const named = asked["anonymous_ids"]?.split(",");
     if (named !== undefined) {
       if (named.length > MAX_IDS) throw invalid(`anonymous_ids names ${MAX_IDS} profiles at most`);
-      const positions = [...new Set(named.map(keys.positionOf))].filter(position => position >= 0);
+      const positions = [...new Set(named.map(key => keys.positionOf(key)))].filter(position => position >= 0);
       return { data: positions.map(position => profileAt(population, position)) };
     }
     const from = Number(cursorIn(asked));
