@@ -54,6 +54,7 @@ program
     "list every collection of the sources (all unless named) and keep the responses; goes on where the last pull broke off; exits with 2 when one is not complete, with 3 when that is for spent quotas only",
   )
   .option("--full", "list everything, also where what changed since the last pull would do")
+  .option("--accept-deletions", "take what is not listed any more for deleted, although it is more than a fifth")
   .option("--json", "print the verdicts as one JSON object")
   .action(pullCommand);
 program
@@ -66,6 +67,7 @@ program
   .description("pull, then build; exits as pull does")
   .option("--json", "print verdicts and result as one JSON object")
   .option("--full", "list everything, also where what changed since the last pull would do")
+  .option("--accept-deletions", "take what is not listed any more for deleted, although it is more than a fifth")
   .option("--allow-partial", "exit with 0 although a collection is not complete")
   .action(runCommand);
 program

@@ -45,7 +45,7 @@ export class PullEvidence {
     if (isDeleted(this.#entry, record)) return { key: plainText(this.#entry, "key", record) ?? null, isBroken: false };
     const examined = examinerOf(this.#entry.collection)(record, { known: this.#fields.known });
     this.#fields.add(record);
-    if (examined === null || !keepsOut(examined.policy)) return { key: this.#keyOf(examined?.record ?? record), isBroken: false };
+    if (examined === null || !keepsOut(examined.policy)) return { key: this.keyOf(examined?.record ?? record), isBroken: false };
     const breaks = breaksIn(examined);
     if (examined.policy === "freeze") throw contractError(this.#entry, breaks, true);
     const key = plainKeyOf(this.#entry, record);
@@ -53,7 +53,8 @@ export class PullEvidence {
     return { key, isBroken: true };
   }
 
-  #keyOf(record: Json): string | null {
+  /** The key of a sound record; null when it has none. */
+  keyOf(record: Json): string | null {
     const { entity, issues } = mappingOf(this.#entry).read(record);
     return issues.some(issue => issue.field === "key") ? null : entity.key;
   }

@@ -4,7 +4,7 @@ import type { Clock } from "../core/ports.ts";
 import type { Completeness, Verdict } from "../core/verdict.ts";
 import type { CatalogEntry } from "../source/catalog.ts";
 import type { DayWindow } from "../source/collection.ts";
-import type { PullManifest, Since } from "../store/raw/manifest.ts";
+import type { PullManifest, Since, StoredPull } from "../store/raw/manifest.ts";
 import type { RawPull } from "../store/raw/raw-pull.ts";
 import type { RawStore } from "../store/raw/raw-store.ts";
 import type { CallContext } from "../upstream/context.ts";
@@ -25,6 +25,7 @@ import {
 } from "./continuation.ts";
 import { chainOf } from "./chain.ts";
 import { mayMiss, type Plan, planOf } from "./increment.ts";
+import { doubtAbsence } from "./absence.ts";
 import { PullEvidence } from "./evidence.ts";
 import type { OnProgress } from "./progress.ts";
 
@@ -82,6 +83,8 @@ export interface PullRun {
   readonly pageDeadlineMs: number;
   /** Whether everything is listed even where what changed would do. */
   readonly isFull: boolean;
+  /** Whether what a complete pull does not have any more is gone, however much that is. */
+  readonly acceptsDeletions: boolean;
 }
 
 /** A rest that is asked for is believed up to a year. */
@@ -158,8 +161,12 @@ async function readInto(run: PullRun, entry: CatalogEntry, raw: RawPull): Promis
   try {
     const watermarkMs = await keepPages(run, entry, { raw, gathered, continuation });
     if (!continuation.isCaughtUp) throw new CannotGoOn("the listing is shorter than what was kept of it");
-    const records = raw.start.since ? null : (before.full?.records ?? null);
-    return done(gathered.evidence.verdict({ before: records }), null, watermarkMs);
+    const full = raw.start.since || run.acceptsDeletions ? undefined : before.full;
+    const verdict = gathered.evidence.verdict({ before: full?.manifest.records ?? null });
+    // What was kept under another key, or listed otherwise, cannot be held against this one.
+    const isComparable = full?.manifest.keyId === run.keyId && full.manifest.declaration === raw.start.declaration;
+    const outcome = isComparable ? await doubtAbsence(verdict, { store: run.store, entry, before: full, gathered }) : verdict;
+    return done(outcome, null, watermarkMs);
   } catch (thrown) {
     if (thrown instanceof StoreError || thrown instanceof CannotGoOn) throw thrown;
     const error = asError(thrown);
@@ -278,10 +285,10 @@ function pauseAfter(error: Error, { clock, pageDeadlineMs }: PullRun): string | 
 async function lastComplete(
   { store }: PullRun,
   entry: CatalogEntry,
-): Promise<{ readonly any: PullManifest | undefined; readonly full: PullManifest | undefined }> {
+): Promise<{ readonly any: PullManifest | undefined; readonly full: StoredPull | undefined }> {
   const pulls = await store.pulls(entry.source.name, entry.name);
   const any = pulls.find(({ manifest }) => manifest.verdict === "complete")?.manifest;
-  return { any, full: chainOf(pulls)?.base.manifest };
+  return { any, full: chainOf(pulls)?.base };
 }
 
 /** A pull takes as long as it takes; each page has its deadline, which is moved when a page has come. */

@@ -33,6 +33,8 @@ export interface PullOptions {
   readonly retention?: Retention;
   /** Whether everything is listed even where what changed since the last pull would do. */
   readonly isFull?: boolean;
+  /** Whether what a complete pull does not have any more is gone, however much that is; else more than a fifth makes its verdict `unknown`. */
+  readonly acceptsDeletions?: boolean;
   /** How long one page may take with all its waits and retries, in ms; 15 minutes unless given. */
   readonly pageDeadlineMs?: number;
 }
@@ -93,6 +95,7 @@ const runOf = (options: PullOptions, store: RawStore, signal: AbortSignal): Pull
   onProgress: options.onProgress ?? (() => undefined),
   maxPages: options.maxPages ?? defaultCeilings.maxPages,
   isFull: options.isFull ?? false,
+  acceptsDeletions: options.acceptsDeletions ?? false,
   pageDeadlineMs: options.pageDeadlineMs ?? DEFAULT_PAGE_DEADLINE_MS,
 });
 

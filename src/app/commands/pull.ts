@@ -9,10 +9,17 @@ import { openRedis } from "../redis.ts";
 import { discoverSources } from "../registry.ts";
 import { abortOnSignal } from "../until-stopped.ts";
 
+/** What may be asked of a pull. */
+export interface PullFlags {
+  /** Everything is listed, also where what changed would do. */
+  readonly full?: boolean;
+  /** What is not listed any more is gone, however much that is. */
+  readonly acceptDeletions?: boolean;
+}
+
 /** Lists every collection of the named sources (all unless named) and keeps the responses; exits with 2 when one is not complete, 3 when only quotas are spent. */
-export async function pullCommand(names: readonly string[], options: { json?: boolean; full?: boolean }): Promise<void> {
-  const isFull = options.full ?? false;
-  const verdicts = await pullSources(readConfig(process.env), { names, isFull, signal: abortOnSignal() });
+export async function pullCommand(names: readonly string[], options: PullFlags & { json?: boolean }): Promise<void> {
+  const verdicts = await pullSources(readConfig(process.env), { ...options, names, signal: abortOnSignal() });
   if (options.json) console.log(JSON.stringify({ verdicts }));
   else printVerdicts(verdicts);
   process.exitCode = exitCodeOf(verdicts);
@@ -25,7 +32,12 @@ export function printVerdicts(verdicts: readonly CollectionVerdict[]): void {
 /** Pulls the named sources (all when none is named), with everything that takes put together from the settings. */
 export async function pullSources(
   config: Config,
-  { names, isFull, signal }: { readonly names: readonly string[]; readonly isFull: boolean; readonly signal: AbortSignal },
+  {
+    names,
+    signal,
+    full = false,
+    acceptDeletions = false,
+  }: PullFlags & { readonly names: readonly string[]; readonly signal: AbortSignal },
 ): Promise<readonly CollectionVerdict[]> {
   const catalog = await discoverSources();
   const logger = createLogger(config.logLevel, config.logFile ?? `${config.home}/tributary.log`);
@@ -37,9 +49,10 @@ export async function pullSources(
     process.stderr.write("Stopping: what came is kept, and the next pull goes on from there.\n"),
   );
   try {
+    const wanted = { isFull: full, acceptsDeletions: acceptDeletions };
     const only = names.length === 0 ? {} : { only: names };
     const { home, retention } = config;
-    const parts = { catalog, upstreams: (source: string) => upstreams.get(source)!, home, retention, isFull, ...key, ...only };
+    const parts = { catalog, upstreams: (source: string) => upstreams.get(source)!, home, retention, ...wanted, ...key, ...only };
     return (await pull({ ...parts, signal, onProgress: progress.show })).verdicts;
   } finally {
     progress.end();

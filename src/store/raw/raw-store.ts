@@ -2,7 +2,9 @@ import { mkdir, readdir, rm } from "node:fs/promises";
 import { type Checkpoint, readCheckpoint, recoverCheckpoint, saveCheckpoint } from "./checkpoint.ts";
 import { createFolder, foldersIn, guarded } from "./durable.ts";
 import { FORMAT, type PullManifest, type PullStart, readPull, type StoredPull } from "./manifest.ts";
-import type { RawKey } from "./raw-key.ts";
+import type { Envelope } from "./envelope.ts";
+import { keyFor, type RawKey } from "./raw-key.ts";
+import { linesOf } from "./segment-reader.ts";
 import { durableLines, partialFolder, placeFile, type PullPlace, RawPull } from "./raw-pull.ts";
 
 /** What a new pull, or one that is gone on with, is opened for. */
@@ -111,6 +113,16 @@ export class RawStore {
       const names = (await foldersIn(parent)).filter(name => !name.startsWith(".")).toSorted();
       return Promise.all(names.toReversed().map(name => readPull(`${parent}/${name}`)));
     });
+  }
+
+  /** The responses of a kept pull, in order. Throws `STORE_UNAVAILABLE`, also when the key is missing or another one. */
+  async *linesOf({ manifest, paths }: StoredPull): AsyncGenerator<Envelope> {
+    const { keyId, segments, source, collection, pull } = manifest;
+    const key = keyFor(keyId, this.#key, `${source}.${collection} ${pull}`);
+    yield* linesOf(
+      segments.map(({ sizeBytes }, index) => ({ path: paths[index]!, sizeBytes, isOpen: false })),
+      key,
+    );
   }
 
   /** Removes a kept pull. Throws `STORE_UNAVAILABLE`. */

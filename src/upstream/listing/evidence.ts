@@ -73,6 +73,11 @@ export class Evidence {
     this.#total = null;
   }
 
+  /** Whether a record with this key came; only as long as keys are held (`isKeyCountCapped`). */
+  hasKey(key: string): boolean {
+    return this.#keys.has(hashOf(key));
+  }
+
   /** What it all says. */
   verdict({ error, before = null }: Ending = {}): Verdict {
     const guard = error instanceof TributaryError ? error.details["guard"] : undefined;

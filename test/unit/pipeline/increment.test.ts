@@ -291,6 +291,36 @@ describe("everything is listed again", () => {
   });
 });
 
+describe("what a complete pull does not have any more", () => {
+  const shrinking = async (from: number, to: number, more: Partial<PullOptions> = {}) => {
+    const [home, world] = [await newHome(), worldOf({ seesDeletions: false })];
+    const named = (count: number, prefix = "p") => Array.from({ length: count }, (_, n) => ({ id: `${prefix}${n}`, name: "x" }));
+    write(world, ...named(from));
+    await later(world, home);
+    world.people.clear();
+    // As many as before, so that counting does not tell.
+    write(world, ...named(to), ...named(from - to, "q"));
+    const verdict = await later(world, home, { isFull: true, ...more });
+    const keys = (await peopleIn(await buildOf(world, home))).map(({ key }) => String(key));
+    return { verdict, old: keys.filter(key => key.startsWith("desk.people:p")).length };
+  };
+
+  it("is gone when it is not much", async () => {
+    expect(await shrinking(50, 40)).toMatchObject({ verdict: { verdict: "complete" }, old: 40 });
+  });
+
+  it("is held back when it is more than a fifth, with a verdict that says so", async () => {
+    expect(await shrinking(50, 39)).toMatchObject({
+      verdict: { verdict: "unknown", reason: { message: expect.stringContaining("11 of 50 records") } },
+      old: 50,
+    });
+  });
+
+  it("is gone all the same where somebody says so", async () => {
+    expect(await shrinking(50, 10, { acceptsDeletions: true })).toMatchObject({ verdict: { verdict: "complete" }, old: 10 });
+  });
+});
+
 describe("retention", () => {
   it("keeps a base as long as what changed after it is kept", async () => {
     const [home, world] = [await newHome(), worldOf()];
