@@ -10,6 +10,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export interface Config {
   readonly host: string;
   readonly port: number;
+  /** Whether only this machine can reach that address. */
+  readonly isLoopback: boolean;
   /** Null: any. */
   readonly allowedHosts: readonly string[] | null;
   /** Where state is kept. */
@@ -69,6 +71,11 @@ export const settings = {
     fallback: "5000",
     meaning: "time that the server has to take an event; a build does not fail for it",
   },
+  EXPORT_TOKEN: {
+    fallback: "",
+    meaning:
+      "secret: bearer token of who may export tables over HTTP; unless given this machine alone may, where HOST is loopback",
+  },
   DEADLINE_MS: {
     fallback: "10000",
     meaning: "time that a query may take; a client may ask for less with X-Tributary-Deadline-Ms",
@@ -123,6 +130,7 @@ export function readConfig(environment: Environment): Config {
   return {
     host: text("HOST"),
     port: count("PORT", 0),
+    isLoopback: loopback.includes(text("HOST")),
     allowedHosts: allowedHosts(text("ALLOWED_HOSTS"), text("HOST")),
     home: resolve(text("TRIBUTARY_HOME")),
     store: "store",

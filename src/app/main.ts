@@ -6,6 +6,7 @@ import { buildCommand } from "./commands/build.ts";
 import { conformCommand } from "./commands/conform.ts";
 import { decideCommand, decisionsCommand, undoCommand } from "./commands/decisions.ts";
 import { doctor } from "./commands/doctor.ts";
+import { exportCommand } from "./commands/export.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { matchCommand } from "./commands/match.ts";
 import { newSource } from "./commands/new-source.ts";
@@ -96,6 +97,14 @@ program
   .option("--version <version>", "the dataset (default: the one built last)")
   .option("--json", "print it as one JSON object")
   .action(explainCommand);
+program
+  .command("export <table>")
+  .description("write a table of the dataset to a file")
+  .option("--format <format>", "parquet, arrow, csv or ndjson (default parquet)")
+  .option("--columns <names>", "with commas; all unless given")
+  .option("--version <version>", "the dataset (default: the one built last)")
+  .option("--output <file>", "- for stdout (default: <table>-<version>.<format>)")
+  .action(exportCommand);
 for (const type of ["link", "unlink"] as const) {
   program
     .command(`${type} <a> <b>`)

@@ -34,6 +34,10 @@ export const errorTable = {
   },
   Access: {
     ACCESS_HOST: row(false, "Call the server by its own name, or name it in ALLOWED_HOSTS."),
+    ACCESS_EXPORT: row(
+      false,
+      "Send EXPORT_TOKEN as a bearer token, or ask from this machine where the server listens on loopback and has none.",
+    ),
     ACCESS_CROSS_SITE: row(false, "Ask from the same site, or send the header X-Tributary-Preflight: 1."),
   },
   Upstream: {

@@ -1,4 +1,5 @@
-import { mkdir, readFile, rename, rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
 import { asError, StoreError } from "../core/errors.ts";
 import { heldVersions } from "./holds.ts";
 import { foldersIn, guarded, isSystemError, syncFolder, writeDurably } from "../store/raw/durable.ts";
@@ -38,6 +39,9 @@ export interface DatasetManifest {
 
 const MANIFEST = "manifest.json";
 const CURRENT = "current";
+
+/** Where files that were made for export are kept for the next reader. */
+export const exportsFolder = (root: string): string => `${root}/.exports`;
 
 /** The datasets under a home: `<home>/dataset/<version>/`, and a file `current` that names the version built last. */
 export class DatasetStore {
@@ -109,6 +113,7 @@ export class DatasetStore {
         return false;
       }
       await rm(aside, { recursive: true, force: true });
+      await this.#dropExports(version);
       return true;
     });
   }
@@ -119,6 +124,12 @@ export class DatasetStore {
     await writeDurably(temporary, `${version}\n`);
     await rename(temporary, `${this.#root}/${CURRENT}`);
     await syncFolder(this.#root);
+  }
+
+  async #dropExports(version: string): Promise<void> {
+    const folder = exportsFolder(this.#root);
+    const names = existsSync(folder) ? await readdir(folder) : [];
+    for (const name of names.filter(each => each.startsWith(`${version}.`))) await rm(`${folder}/${name}`, { force: true });
   }
 
   async #appear(folder: string, manifest: DatasetManifest): Promise<DatasetManifest> {

@@ -1,12 +1,13 @@
 import { randomUUID } from "node:crypto";
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
-import { AccessError, asError, TributaryError } from "../core/errors.ts";
+import { AccessError, asError, StoreError, TributaryError } from "../core/errors.ts";
 import type { Logger } from "../core/ports.ts";
 import type { Engine, EngineResult } from "../gateway/engine.ts";
 import { presented } from "../gateway/format-error.ts";
 import type { Gateway } from "../gateway/gateway.ts";
 import { beginRequest } from "../gateway/request-context.ts";
 import { isCrossSite } from "./csrf.ts";
+import { type ExportOptions, mountExport } from "./export-route.ts";
 import { mountExplorer } from "./explorer-route.ts";
 import { metricsText, metricsType, type PrometheusMeter } from "./metrics.ts";
 import { BadRequest, type MediaType, negotiate, operationsIn } from "./graphql-request.ts";
@@ -22,6 +23,8 @@ export interface ServerOptions {
   readonly hasExplorer: boolean;
   /** What `/metrics` shows, and where requests are counted; there is no such route without it. */
   readonly meter?: PrometheusMeter;
+  /** What `/export` gives out; there is no such route without it. */
+  readonly exports?: ExportOptions;
   /** Whether the process has finished starting and is not stopping; and what it lacks, for people. */
   readonly readiness: () => Promise<{ readonly isReady: boolean; readonly [fact: string]: unknown }>;
 }
@@ -84,6 +87,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
   });
   const { meter, gateway } = options;
   if (meter) app.get("/metrics", async (_request, reply) => reply.type(metricsType).send(await metricsText(gateway, meter)));
+  if (options.exports) mountExport(app, options.exports);
   if (options.hasExplorer) mountExplorer(app);
   return app;
 }
@@ -136,12 +140,19 @@ const failure = (code: string, message: string, requestId: string) => ({
   errors: [{ message, extensions: { code, retryable: false, requestId } }],
 });
 
+/** Who may come back with credentials is told so. */
+function statusOfRefusal(thrown: TributaryError, reply: FastifyReply): number {
+  if (thrown instanceof StoreError) return 503;
+  if (!(thrown instanceof AccessError)) return 400;
+  return reply.hasHeader("www-authenticate") ? 401 : 403;
+}
+
 /** A failure before any GraphQL: the answer has the same form, and says no more than it should. */
 function sendFailure(thrown: unknown, request: FastifyRequest, reply: FastifyReply, logger: Logger): FastifyReply {
   reply.header("content-type", "application/json; charset=utf-8");
   if (thrown instanceof BadRequest) return reply.code(thrown.status).send(failure("REQUEST_INVALID", thrown.message, request.id));
   if (thrown instanceof TributaryError) {
-    return reply.code(thrown instanceof AccessError ? 403 : 400).send({ errors: [presented(thrown, request.id)] });
+    return reply.code(statusOfRefusal(thrown, reply)).send({ errors: [presented(thrown, request.id)] });
   }
   const error = asError(thrown);
   const status = "statusCode" in error && typeof error.statusCode === "number" ? error.statusCode : 500;

@@ -6,6 +6,7 @@ import { createLogger } from "../logger.ts";
 import { createProduct, type Product } from "../product.ts";
 import type { Refreshed } from "../refresher.ts";
 import { discoverSources } from "../registry.ts";
+import { exportsOf } from "../exports.ts";
 import { untilStopped } from "../until-stopped.ts";
 
 /** The first reading of the sources may keep the start waiting this long, in ms; then it goes on beside the service. */
@@ -37,6 +38,7 @@ export async function serveGraph(config: Config, environment: Environment, onOpe
     hasExplorer,
     allowedHosts,
     readiness,
+    exports: exportsOf(config, environment, logger),
   });
   try {
     const stopped = untilStopped();
