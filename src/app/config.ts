@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { isCurrency } from "../core/currency.ts";
 import { ConfigError } from "../core/errors.ts";
 import { defaultLimits, type QueryLimits } from "../gateway/limits/limits.ts";
 import { baseUrlVariable, type Source } from "../source/define-source.ts";
@@ -22,6 +23,8 @@ export interface Config {
   readonly retention: { readonly keepPulls: number; readonly keepDays: number };
   /** Which old versions of the dataset stay. */
   readonly versions: { readonly keepVersions: number; readonly keepDays: number };
+  /** The currency of a dataset's features. */
+  readonly featureCurrency: string;
   /** Where builds are told as OpenLineage events; `url` null: in files only. */
   readonly lineage: { readonly url: string | null; readonly namespace: string; readonly timeoutMs: number };
   /** What replicas share; null: each is on its own. */
@@ -61,6 +64,7 @@ export const settings = {
     meaning: "versions of the dataset that are kept, beside the current one and those that are read",
   },
   DATASET_KEEP_DAYS: { fallback: "90", meaning: "days that a version of the dataset is kept, beside the same" },
+  FEATURE_CURRENCY: { fallback: "EUR", meaning: "currency of the amounts in customer_features, ISO 4217" },
   OPENLINEAGE_URL: {
     fallback: "",
     meaning: "OpenLineage server that is told of builds; told in files of TRIBUTARY_HOME alone unless given",
@@ -136,6 +140,7 @@ export function readConfig(environment: Environment): Config {
     store: "store",
     retention: { keepPulls: count("RAW_KEEP_PULLS", 1), keepDays: count("RAW_KEEP_DAYS", 1) },
     versions: { keepVersions: count("DATASET_KEEP_VERSIONS", 1), keepDays: count("DATASET_KEEP_DAYS", 1) },
+    featureCurrency: currency(text("FEATURE_CURRENCY")),
     lineage: {
       url: text("OPENLINEAGE_URL") || null,
       namespace: text("OPENLINEAGE_NAMESPACE"),
@@ -175,6 +180,11 @@ const loopback = ["127.0.0.1", "localhost", "[::1]", "::1"];
 function allowedHosts(names: string, host: string): readonly string[] | null {
   if (names !== "") return names.split(",").map(name => name.trim());
   return loopback.includes(host) ? loopback : null;
+}
+
+function currency(code: string): string {
+  if (isCurrency(code)) return code;
+  throw new ConfigError("CONFIG_INVALID", "FEATURE_CURRENCY is not a code of ISO 4217 such as EUR");
 }
 
 function wholeNumber(name: string, text: string, least: number): number {

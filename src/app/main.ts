@@ -61,6 +61,7 @@ program
 program
   .command("build")
   .description("make the tables, as Parquet, from the responses that were pulled; asks no source")
+  .option("--as-of <moment>", "of nothing but what was known then, such as 2026-10-01 (its end, UTC) or 2026-10-01T09:00:00Z")
   .option("--json", "print the result as one JSON object")
   .action(buildCommand);
 program

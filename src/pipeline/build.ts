@@ -6,7 +6,9 @@ import { type IdentityDecision, IdentityDecisions } from "../store/identity-deci
 import type { RawKey } from "../store/raw/raw-key.ts";
 import { type DatasetRetention, pruneDatasets } from "./dataset-retention.ts";
 import { readyToRead } from "../store/raw/segment-reader.ts";
-import { type CollectionReport, type DatasetManifest, DatasetStore, FORMAT } from "./dataset.ts";
+import { type BuildParameters, type CollectionReport, type DatasetManifest, DatasetStore, FORMAT } from "./dataset.ts";
+import { makeFeatures } from "./features/make-features.ts";
+import { featuresPlan } from "./features/plan.ts";
 import { identify, matchesOf } from "./identify.ts";
 import { type BuildInput, chooseInputs, type PassedOver, reportInput, reportPassedOver } from "./inputs.ts";
 import { customersSql, identitiesSql, ownedSql, ownersFound } from "./join.ts";
@@ -30,6 +32,8 @@ export interface BuildOptions {
   readonly home: string;
   readonly signal?: AbortSignal;
   readonly onProgress?: OnProgress;
+  /** What is asked for; all that is known, in euros, unless given. */
+  readonly parameters?: BuildParameters;
   /** The key of responses that are kept encrypted. */
   readonly rawKey?: RawKey;
   readonly retention?: DatasetRetention;
@@ -54,8 +58,12 @@ interface Work {
   readonly onProgress: OnProgress;
   readonly signal: AbortSignal | undefined;
   readonly decisions: readonly Pick<IdentityDecision, "type" | "a" | "b">[];
+  readonly parameters: BuildParameters;
   readonly limits?: BenchLimits;
 }
+
+/** Every table of a dataset. */
+const plans = [...datasetPlans, featuresPlan];
 
 /**
  * Builds the tables from the newest usable responses of every collection; asks no source. The same inputs give the same version, and a version
@@ -66,18 +74,24 @@ interface Work {
 export async function build(options: BuildOptions): Promise<BuildResult> {
   const { catalog, home, signal, rawKey } = options;
   const onProgress = options.onProgress ?? (() => undefined);
-  const inputs = await chooseInputs(catalog, home);
-  const decisions = await new IdentityDecisions(home).list();
-  const version = await versionOf(catalog, inputs, decisions);
+  const { parameters = defaultParameters } = options;
+  const { asOf } = parameters;
+  const inputs = await chooseInputs(catalog, home, asOf);
+  const decisions = (await new IdentityDecisions(home).list()).filter(({ at }) => asOf === null || at <= asOf);
+  const version = await versionOf(catalog, inputs, decisions, parameters);
   const store = new DatasetStore(home);
   const known = await store.find(version);
-  const make = (folder: string) => makeDataset({ catalog, folder, rawKey, onProgress, signal, decisions }, inputs, version);
+  const make = (folder: string) =>
+    makeDataset({ catalog, folder, rawKey, onProgress, signal, decisions, parameters }, inputs, version);
   const publish = () => store.publish(version, make);
   const manifest = known ?? (await withRunEvents({ home, version, inputs, target: options.lineage }, publish));
-  await store.select(version);
+  // What was known long ago is not what readers of the newest dataset look for.
+  if (asOf === null) await store.select(version);
   await pruneDatasets(home, { ...options.retention, nowMs: systemClock.nowMs() });
   return { ...manifest, path: store.pathOf(version), isNew: known === undefined, passedOver: inputs.flatMap(reportPassedOver) };
 }
+
+const defaultParameters: BuildParameters = { asOf: null, currency: "EUR" };
 
 /** Makes the files of a dataset in a folder: a function of inputs, decisions and code alone. */
 export async function makeDataset(
@@ -99,13 +113,14 @@ export async function makeDataset(
       format: FORMAT,
       version,
       isComplete: reports.every(({ verdict }) => verdict === "complete"),
+      parameters: parts.parameters,
       inputs: reports,
       decisions: parts.decisions.map(({ type, a, b }) => ({ type, a, b })),
       tables,
       collections,
       lineage: datasetLineage(parts.catalog),
     };
-    await writeContracts(parts.folder, manifest, datasetPlans);
+    await writeContracts(parts.folder, manifest, plans);
     return manifest;
   } finally {
     bench.close();
@@ -160,7 +175,7 @@ async function normalizeOne(
 }
 
 async function makeTables(
-  { bench, catalog, folder, onProgress, signal, decisions, limits }: Work,
+  { bench, catalog, folder, onProgress, signal, decisions, parameters, limits }: Work,
   normalized: readonly Normalized[],
 ): Promise<TableReport[]> {
   const of = (entity: EntityName) => normalized.filter(({ input }) => input.entry.collection.canonical === entity);
@@ -172,8 +187,13 @@ async function makeTables(
     onProgress({ stage: "join" });
   }
   await bench.run(`CREATE TABLE identities AS ${identitiesSql(of("Customer"))}`);
+  await makeFeatures(
+    bench,
+    normalized.map(({ input }) => input),
+    parameters,
+  );
   const tables: TableReport[] = [];
-  for (const plan of datasetPlans) {
+  for (const plan of plans) {
     stopIfAborted(signal, "the build");
     const table = await load(bench, plan, folder);
     tables.push(table);

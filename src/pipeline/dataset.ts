@@ -12,7 +12,15 @@ import type { MatchCounts } from "./identify.ts";
 import type { DriftReport } from "./quarantine.ts";
 
 /** Of the manifest, and of what stands beside it. */
-export const FORMAT = 2;
+export const FORMAT = 3;
+
+/** What a build is asked for, beside its inputs. */
+export interface BuildParameters {
+  /** RFC 3339, UTC: the build knows only what was known then; null: all that is. */
+  readonly asOf: string | null;
+  /** ISO 4217: the currency of all amounts of `customer_features`. */
+  readonly currency: string;
+}
 
 /** How the records of one collection fared in a build. `matched` says of customers: found in another source too; of others: its customer is known. */
 export interface CollectionReport extends NormalizedCounts, MatchCounts {
@@ -28,6 +36,7 @@ export interface DatasetManifest {
   readonly version: string;
   /** False when a collection was not pulled to its end, or not at all. */
   readonly isComplete: boolean;
+  readonly parameters: BuildParameters;
   readonly inputs: readonly InputReport[];
   /** People's word about who is who that it was built under. */
   readonly decisions: readonly Pick<IdentityDecision, "type" | "a" | "b">[];

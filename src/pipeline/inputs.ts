@@ -42,16 +42,32 @@ export interface PassedOver {
 /**
  * Chooses pulls for every collection: the newest complete one with its increments, else the newest that has any response. Throws `REQUEST_INVALID` when nothing was
  * ever pulled.
+ * @param asOf RFC 3339, UTC: only pulls that had ended by then; null: all
  */
-export async function chooseInputs(catalog: Catalog, home: string): Promise<readonly BuildInput[]> {
+export async function chooseInputs(catalog: Catalog, home: string, asOf: string | null = null): Promise<readonly BuildInput[]> {
   const store = new RawStore(home);
+  const knownThen = ({ manifest }: StoredPull) => asOf === null || manifest.finishedAt <= asOf;
   const inputs = await Promise.all(
-    catalog.entries.map(async entry => chooseAmong(entry, await store.pulls(entry.source.name, entry.name))),
+    catalog.entries.map(async entry => chooseAmong(entry, (await store.pulls(entry.source.name, entry.name)).filter(knownThen))),
   );
-  if (inputs.every(({ pull }) => pull === null))
-    throw new RequestError("REQUEST_INVALID", `there is nothing to build from in ${home}: run a pull first`);
+  if (inputs.every(({ pull }) => pull === null)) throw nothingToBuildFrom(home, asOf);
   return inputs;
 }
+
+function nothingToBuildFrom(home: string, asOf: string | null): RequestError {
+  const problem =
+    asOf === null
+      ? `there is nothing to build from in ${home}: run a pull first`
+      : `nothing in ${home} was known at ${asOf}: no pull had ended by then (\`tributary runs\` lists them)`;
+  return new RequestError("REQUEST_INVALID", problem);
+}
+
+/** When the last of the pulls ended that a build takes: RFC 3339, UTC. */
+export const knownAtOf = (inputs: readonly BuildInput[]): string =>
+  inputs
+    .flatMap(({ pull, increments }) => [...(pull === null ? [] : [pull]), ...increments])
+    .map(({ manifest }) => manifest.finishedAt)
+    .reduce((latest, each) => (each > latest ? each : latest), "");
 
 function chooseAmong(entry: CatalogEntry, pulls: readonly StoredPull[]): BuildInput {
   const chain = chainOf(pulls);

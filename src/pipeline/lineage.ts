@@ -3,6 +3,8 @@ import { entityNames, type EntityName } from "../core/canonical.ts";
 import { survivorshipOrder, survivorshipRank } from "../identity/survivorship.ts";
 import { lineageOf } from "../mapping/lineage.ts";
 import type { Catalog, CatalogEntry } from "../source/catalog.ts";
+import { features, fieldsOfCondition } from "./features/definitions.ts";
+import { featuresPlan, madeOfFeatures } from "./features/plan.ts";
 import { type Column, identitiesPlan, planOf, type TablePlan } from "./tables.ts";
 
 /** One collection that a column's values may come from. */
@@ -50,7 +52,30 @@ const customerId = "cst_ and the first 20 digits of the SHA-256 of the id of the
 export const datasetLineage = (catalog: Catalog): readonly ColumnLineage[] => [
   ...entityNames.flatMap(entity => planOf(entity).columns.map(columnOf(catalog, entity, planOf(entity)))),
   ...identitiesPlan.columns.map(columnOf(catalog, "Customer", identitiesPlan)),
+  ...featuresPlan.columns.map(column => featureLineage(catalog, column)),
 ];
+
+/** A feature comes from every field that decides it; status and country are the customer's. */
+function featureLineage(catalog: Catalog, { name: column, type }: Column): ColumnLineage {
+  const { name: table } = featuresPlan;
+  const feature = features.find(({ name }) => name === column);
+  if (feature === undefined) {
+    const field = column === "status" || column === "country" ? column : null;
+    const sources = field === null ? [] : sourcesOf(catalog, "Customer", field);
+    return { table, column, type, field, made: madeOfFeatures[column] ?? null, sources };
+  }
+  const { entity, condition, value, meaning } = feature;
+  const amount = value === "amount" ? ["amount", "currency"] : [value ?? ""];
+  const fields = new Set([...fieldsOfCondition[condition], ...amount].filter(field => field !== ""));
+  return {
+    table,
+    column,
+    type,
+    field: null,
+    made: meaning,
+    sources: [...fields].flatMap(field => sourcesOf(catalog, entity, field)),
+  };
+}
 
 const columnOf =
   (catalog: Catalog, entity: EntityName, { name: table }: TablePlan) =>

@@ -47,15 +47,15 @@ export interface VerifyResult {
 export async function verifyVersion(options: VerifyOptions): Promise<VerifyResult> {
   const { catalog, home, rawKey, signal, onProgress = () => undefined } = options;
   const { manifest, path, root } = await findDataset(home, options.version);
-  const { version, decisions } = manifest;
+  const { version, decisions, parameters } = manifest;
   const letGo = await hold(root, version);
   const folder = `${root}/.${version}.${process.pid}.verified`;
   const threads = availableParallelism() > 1 ? availableParallelism() - 1 : 2;
   try {
     const inputs = await inputsOf(options, manifest);
-    if ((await versionOf(catalog, inputs, decisions)) !== version) throw madeOtherwise(version);
+    if ((await versionOf(catalog, inputs, decisions, parameters)) !== version) throw madeOtherwise(version);
     await guarded(folder, () => mkdir(folder, { recursive: true }));
-    const parts = { catalog, folder, rawKey, onProgress, signal, decisions, limits: { threads } };
+    const parts = { catalog, folder, rawKey, onProgress, signal, decisions, parameters, limits: { threads } };
     const anew = await makeDataset(parts, inputs, version);
     const files = await compareFolders(path, folder, manifestText(anew));
     return { version, isReproduced: files.every(({ outcome }) => outcome === "equal"), threads, files };

@@ -6,6 +6,7 @@ import { z } from "zod";
 import { canonical } from "../core/canonical.ts";
 import type { Catalog, CatalogEntry } from "../source/catalog.ts";
 import type { IdentityDecision } from "../store/identity-decisions.ts";
+import type { BuildParameters } from "./dataset.ts";
 import type { BuildInput } from "./inputs.ts";
 
 /** The rooms whose code decides what is in a dataset. */
@@ -18,6 +19,7 @@ export async function versionOf(
   catalog: Catalog,
   inputs: readonly BuildInput[],
   decisions: readonly Pick<IdentityDecision, "type" | "a" | "b">[],
+  parameters: BuildParameters,
 ): Promise<string> {
   const raw = inputs.map(({ entry, pull, increments }) => [
     entry.id,
@@ -25,7 +27,7 @@ export async function versionOf(
     ...increments.map(({ manifestSha256 }) => manifestSha256),
   ]);
   const decided = decisions.map(({ type, a, b }) => [type, a, b]);
-  const parts = [raw, decided, catalog.entries.map(declared), canonical, await codeHash()];
+  const parts = [raw, decided, parameters, catalog.entries.map(declared), canonical, await codeHash()];
   return createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 20);
 }
 
