@@ -1,9 +1,9 @@
 /**
  * One exchange of a replica with the ledger of a limit, as one step: takes in what it has settled, takes back what the dead held, and grants.
- * KEYS: seen, held, wanted, due, meta, paused. ARGV: the question as JSON. Returns: known, granted live, granted bulk, ms until asking again helps, left,
+ * KEYS: seen, held, wanted, due, facts, paused. ARGV: the question as JSON. Returns: known, granted live, granted bulk, ms until asking again helps, left,
  * ms of pause, epoch, whether there are live reads.
  *
- * held: units by `replica|class`. due: settled units that are there again at their score. meta: the epoch, when it began, the sums of what is due, and
+ * held: units by `replica|class`. due: settled units that are there again at their score. facts: the epoch, when it began, the sums of what is due, and
  * of a bucket its level and the moment from which it refills.
  */
 export const exchangeScript = `

@@ -80,7 +80,7 @@ export class RedisLedger {
   }
 
   async exchange(pool: string, question: Question): Promise<Reply> {
-    const keys = ["seen", "held", "wanted", "due", "meta"].map(name => `${this.#prefix}:${pool}:${name}`);
+    const keys = ["seen", "held", "wanted", "due", "facts"].map(name => `${this.#prefix}:${pool}:${name}`);
     const settings = {
       replica: this.#replicas.id,
       deadAfterMs: this.#deadAfterMs,

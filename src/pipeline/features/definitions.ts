@@ -4,7 +4,7 @@ import type { EntityName } from "../../core/canonical.ts";
 export type FeatureEntity = Extract<EntityName, "Invoice" | "Ticket" | "UsageDay">;
 
 /** Which records a feature is about; what had not happened by the moment is among none of them. */
-export type Condition = "issued" | "paid" | "open" | "overdue" | "opened" | "unsolved" | "used";
+export type Condition = "issued" | "paid" | "open" | "late" | "opened" | "unsolved" | "used";
 
 /** One feature of a customer at a moment. */
 export interface Feature {
@@ -26,7 +26,7 @@ export const fieldsOfCondition: Readonly<Record<Condition, readonly [string, ...
   issued: ["issuedAt", "status"],
   paid: ["paidAt", "status"],
   open: ["issuedAt", "status"],
-  overdue: ["issuedAt", "status", "dueAt"],
+  late: ["issuedAt", "status", "dueAt"],
   opened: ["createdAt"],
   unsolved: ["createdAt", "status"],
   used: ["day"],
@@ -63,7 +63,7 @@ const moment = (about: About, [name, meaning]: Named, aggregate: "first" | "last
   days: null,
 });
 
-const [issued, paid, open, overdue] = (["issued", "paid", "open", "overdue"] as const).map(condition => ({
+const [issued, paid, open, late] = (["issued", "paid", "open", "late"] as const).map(condition => ({
   entity: "Invoice" as const,
   condition,
 })) as [About, About, About, About];
@@ -82,8 +82,8 @@ export const features: readonly Feature[] = [
   ]),
   count(open, ["open_invoices", "invoices that are issued and not paid"]),
   sum(open, ["open_amount", "what is issued and not paid"], "amount"),
-  count(overdue, ["overdue_invoices", "open invoices whose day of payment has passed"]),
-  sum(overdue, ["overdue_amount", "what is open and whose day of payment has passed"], "amount"),
+  count(late, ["overdue_invoices", "open invoices whose day of payment has passed"]),
+  sum(late, ["overdue_amount", "what is open and whose day of payment has passed"], "amount"),
   moment(issued, ["first_invoice_at", "when the first invoice was issued"], "first"),
   moment(issued, ["last_invoice_at", "when the last invoice was issued"], "last"),
   moment(paid, ["last_payment_at", "when an invoice was last paid"], "last"),

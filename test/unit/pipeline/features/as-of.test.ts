@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { cp, readFile } from "node:fs/promises";
 import { afterEach, describe, expect, it } from "@jest/globals";
 import { openBench, type Row } from "../../../../src/mapping/bench.ts";
 import { build, type BuildResult } from "../../../../src/pipeline/build.ts";
@@ -39,7 +39,7 @@ describe("a build as of a moment", () => {
     const bytes = await readFile(`${before.path}/customer_features.parquet`);
 
     const other = await newHome();
-    await pullInto(other, first, NOW_MS);
+    await cp(`${home}/raw`, `${other}/raw`, { recursive: true });
     await pullInto(other, second, NOW_MS + DAY_MS);
     const after = await build({ catalog, home: other, parameters });
     expect(after.version).toBe(before.version);

@@ -121,7 +121,7 @@ function expected(world: World, customer: string): Record<string, string | null>
       const at = {
         issued: row.issued_at,
         open: row.issued_at,
-        overdue: row.issued_at,
+        late: row.issued_at,
         paid: row.paid_at,
         opened: row.created_at,
         unsolved: row.created_at,
@@ -134,12 +134,12 @@ function expected(world: World, customer: string): Record<string, string | null>
         issued: status !== "DRAFT" && status !== "VOID",
         paid: status === "PAID",
         open: status === "OPEN",
-        overdue: status === "OPEN" && row.due_at !== null && Date.parse(row.due_at) < AS_OF_MS,
+        late: status === "OPEN" && row.due_at !== null && Date.parse(row.due_at) < AS_OF_MS,
         opened: true,
         unsolved: row.status !== null && status !== "SOLVED" && status !== "CLOSED",
         used: false,
       }[condition];
-      return isThen && meets ? [{ atMs, money: entity === "Invoice" ? inCurrency(world, row as never) : null }] : [];
+      return isThen && meets ? [{ atMs, money: entity === "Invoice" ? inCurrency(world, row) : null }] : [];
     });
     const moments = rows.map(({ atMs }) => atMs).toSorted((a, b) => a - b);
     if (aggregate === "count") result[name] = String(rows.length);
