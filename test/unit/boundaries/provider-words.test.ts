@@ -54,6 +54,7 @@ const general: Readonly<Record<string, readonly string[]>> = {
     "extensions",
     "v1",
     "v2",
+    "v3",
   ],
   "headers that many providers share, so that our vocabulary has a word for them": [
     "X-RateLimit-Limit",
