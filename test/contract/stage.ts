@@ -81,6 +81,10 @@ export async function openStage(customers: number) {
       const response = await control("faults", "POST", fault);
       if (!response.ok) throw new Error(`fault refused: ${await response.text()}`);
     },
+    /** The faults in force, and how many requests each has met. */
+    async faults(): Promise<readonly { readonly used: number }[]> {
+      return ((await (await control("faults")).json()) as { faults: { used: number }[] }).faults;
+    },
     /** Starts to count: the returned function tells what a source has answered since. */
     async counting(source: Source): Promise<() => Promise<Statuses>> {
       const count = async () => statusesIn((await (await control("calls")).json()) as Counts, source.name);
