@@ -112,5 +112,5 @@ describe("a pull that is killed again and again", () => {
     }
     await checkEnd();
     expect(kept).toBeGreaterThan(0);
-  }, 300_000);
+  }, 600_000);
 });
