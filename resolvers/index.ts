@@ -1,6 +1,7 @@
 /** Every type's resolvers; a type that is not here has only plain properties. */
 import { ClickEvent } from "./event.ts";
 import { Customer } from "./customer.ts";
+import { Dataset } from "./dataset.ts";
 import { Invoice } from "./invoice.ts";
 import { CustomerConnection, Node, Query } from "./query.ts";
 import { ExchangeRate } from "./rate.ts";
@@ -15,6 +16,7 @@ export const resolvers = {
   Node,
   Customer,
   CustomerConnection,
+  Dataset,
   Invoice,
   ClickEvent,
   ExchangeRate,

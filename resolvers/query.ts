@@ -3,6 +3,7 @@ import { type RecordNode, splitRecordId } from "../src/gateway/related-reader.ts
 import { refuseArgument, type RequestContext } from "../src/gateway/request-context.ts";
 import { connection } from "./connection.ts";
 import { afterCustomer } from "./customer.ts";
+import { dataset, datasets } from "./dataset.ts";
 import { sources } from "./source.ts";
 
 interface CustomerArguments {
@@ -40,6 +41,8 @@ export const Query = {
     if (entry.collection.canonical === "Customer") return customers.findByKey(entry.source.name, key);
     return entry.collection.lookup === undefined || key === "" ? null : related.record(entry, key);
   },
+  dataset,
+  datasets,
   sources,
 };
 

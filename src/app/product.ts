@@ -1,6 +1,7 @@
 import type { Redis } from "ioredis";
 import { type FillParts, learnFields } from "../intake/fill.ts";
 import { systemClock, type Logger, type Clock, type Meter } from "../core/ports.ts";
+import { datasetViews } from "../pipeline/dataset-views.ts";
 import { createEngine, type Engine } from "../gateway/engine.ts";
 import { Gateway } from "../gateway/gateway.ts";
 import { loadSchema } from "../gateway/schema.ts";
@@ -66,7 +67,15 @@ export async function createProduct(options: ProductOptions): Promise<Product> {
   const shapes = new FieldShapes(database);
   const drift = { log: new DriftLog({ clock, logger, meter }), shapes };
   await learnFields(drift, catalog.entries);
-  const gateway = new Gateway({ catalog, upstreamOf, mirror, index, clock, drift: drift.log });
+  const gateway = new Gateway({
+    catalog,
+    datasets: datasetViews(config.home),
+    upstreamOf,
+    mirror,
+    index,
+    clock,
+    drift: drift.log,
+  });
   const schema = await loadSchema(schemaFolder, resolvers);
   const { limits, hasIntrospection, hasSuggestions } = config;
   const engine = await createEngine({ schema, catalog, limits, logger, hasIntrospection, hasSuggestions });

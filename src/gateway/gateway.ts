@@ -10,6 +10,7 @@ import { lookupRecords } from "../upstream/lookup.ts";
 import type { Fetched, Outcomes } from "../upstream/reads.ts";
 import { relatedRecords } from "../upstream/related.ts";
 import type { Upstream } from "../upstream/upstream.ts";
+import type { Datasets } from "./datasets.ts";
 import { IssueCounts } from "./issue-counts.ts";
 import type { RateYear } from "./rate-year.ts";
 import { RelatedList } from "./related-list.ts";
@@ -23,6 +24,8 @@ export interface GatewayParts {
   readonly clock: Clock;
   /** Where it is noted how records differ from what was agreed; its own unless given. */
   readonly drift?: DriftLog;
+  /** What was built; nothing unless given. */
+  readonly datasets?: Datasets;
   /** Records, and lists of records, kept at most. */
   readonly maxCached?: number;
 }
@@ -39,6 +42,7 @@ export class Gateway {
   readonly upstreamOf: (source: string) => Upstream;
   readonly issues = new IssueCounts();
   readonly drift: DriftLog;
+  readonly datasets: Datasets | null;
   readonly records: SharedReads<Fetched>;
   readonly recordLists: SharedReads<readonly Fetched[]>;
   readonly rateYears = new SharedReads<RateYear>(MAX_RATE_YEARS);
@@ -53,6 +57,7 @@ export class Gateway {
     this.mirror = parts.mirror;
     this.clock = parts.clock;
     this.drift = parts.drift ?? new DriftLog({ clock: parts.clock });
+    this.datasets = parts.datasets ?? null;
     this.upstreamOf = parts.upstreamOf;
     this.records = new SharedReads(max);
     this.recordLists = new SharedReads(max);
