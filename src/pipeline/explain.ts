@@ -9,6 +9,7 @@ import { knownShape } from "../upstream/drift/learned-fields.ts";
 import { type DatasetBench, type FoundDataset, findDataset, openDataset } from "./dataset-reader.ts";
 import type { ColumnLineage, ColumnSource } from "./lineage.ts";
 import { type RawPlace, type RawRecord, rawRecords, type RawParts } from "./raw-evidence.ts";
+import { featuresPlan } from "./features/plan.ts";
 import { canonicalTextSql, DECIMAL_TYPE, tableNames } from "./tables.ts";
 
 export interface ExplainOptions extends RawParts {
@@ -129,16 +130,22 @@ interface FoundRow {
   readonly members: readonly Member[];
 }
 
-async function findRow(bench: DatasetBench, { table, column, type }: ColumnLineage, asked: string): Promise<FoundRow> {
-  const isCustomer = table === tableNames.Customer;
+/** Tables with one row for each customer, and the column that names it. */
+const customerColumns: Readonly<Record<string, string>> = { [tableNames.Customer]: "id", [featuresPlan.name]: "customer_id" };
+
+async function findRow(bench: DatasetBench, { table, column, type, field }: ColumnLineage, asked: string): Promise<FoundRow> {
+  const customerColumn = customerColumns[table];
+  const isCustomer = customerColumn !== undefined;
   const id = isCustomer ? await customerOf(bench, asked) : asked;
   const [row] =
     id === null
       ? []
       : await bench.rows(
-          `SELECT ${canonicalTextSql({ name: column, type })} AS value FROM ${named(table)} WHERE id = ${quoted(id)}`,
+          `SELECT ${canonicalTextSql({ name: column, type })} AS value FROM ${named(table)} WHERE ${customerColumn ?? "id"} = ${quoted(id)}`,
         );
   if (row === undefined || id === null) throw await noSuchRow(bench, table, asked);
+  // A feature is made of many records: its lineage names their fields.
+  if (table === featuresPlan.name && field === null) return { id, value: row["value"] ?? null, members: [] };
   const where = isCustomer ? `customer_id = ${quoted(id)}` : `id = ${quoted(id)}`;
   const keyColumn = `substr(id, length(source || '.' || collection || ':') + 1) AS key`;
   const members = await bench.rows(
@@ -157,9 +164,9 @@ async function customerOf(bench: DatasetBench, asked: string): Promise<string | 
 }
 
 async function noSuchRow(bench: DatasetBench, table: string, asked: string): Promise<RequestError> {
-  const [row] = await bench.rows(`SELECT min(id) AS example FROM ${named(table)}`);
+  const [row] = await bench.rows(`SELECT min(${customerColumns[table] ?? "id"}) AS example FROM ${named(table)}`);
   const form =
-    table === tableNames.Customer
+    table in customerColumns
       ? "a customer's id, or <source>.<collection>:<key> of one of its records"
       : "<source>.<collection>:<key>";
   const example = row?.["example"] == null ? "the table is empty" : `such as ${row["example"]}`;

@@ -57,14 +57,24 @@ export async function serveGraph(config: Config, environment: Environment, onOpe
   }
 }
 
-async function readinessOf({ gateway, store }: Product, isStopping: boolean) {
-  const facts = { store: store.description, budgets: "in this process" };
+async function readinessOf(product: Product, isStopping: boolean) {
+  const { gateway, store } = product;
+  const facts = { store: store.description, budgets: await budgetsOf(product) };
   try {
     await store.query("SELECT 1");
     return { isReady: !isStopping, unindexed: await gateway.unindexed(), ...facts };
   } catch (thrown) {
     return { isReady: false, ...facts, problem: asError(thrown).message };
   }
+}
+
+/** How the limits of the sources are kept: the worst of them. */
+async function budgetsOf({ catalog, upstreamOf }: Product): Promise<string> {
+  const all = await Promise.all(catalog.sources.map(async ({ name }) => (await upstreamOf(name).status()).sharing));
+  const lost = all.find(({ mode }) => mode === "fallback");
+  if (lost) return `in this process, one part in ${lost.replicas}, because Redis cannot be reached`;
+  const shared = all.find(({ mode }) => mode === "shared");
+  return shared ? `shared through Redis by ${shared.replicas} processes` : "in this process";
 }
 
 /** Reads who is who from every source, and says how that went. A source that is down is tried again in the background. */
