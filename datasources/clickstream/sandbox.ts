@@ -14,7 +14,7 @@ const credentials: Credentials = {
   region: "eu-central-1",
   service: "execute-api",
 };
-const QUOTA = { limit: 100, windowMs: 1000 };
+const QUOTA = { limit: 300, windowMs: 10_000 };
 const DAY_MS = 86_400_000;
 const MAX_A_DAY = 250_000;
 const MAX_LIMIT = 1000;

@@ -38,6 +38,7 @@ const credentialErrors = [
   "ExpiredTokenException",
 ];
 
+const WINDOW_MS = 10_000;
 /** Profiles that one request may name. */
 const MAX_IDS = 100;
 
@@ -54,8 +55,8 @@ export default t.defineSource({
       secretAccessKey: "CLICKSTREAM_SECRET_ACCESS_KEY",
       sessionToken: "CLICKSTREAM_SESSION_TOKEN",
     }),
-    limits: [t.window({ requests: 100, windowMs: 1000 }), t.dailyQuota({ requests: 250_000 })],
-    learned: { headers: [{ ...t.xRateLimit("delta-milliseconds"), windowMs: 1000 }] },
+    limits: [t.window({ requests: 300, windowMs: WINDOW_MS }), t.dailyQuota({ requests: 250_000 })],
+    learned: { headers: [{ ...t.xRateLimit("delta-milliseconds"), windowMs: WINDOW_MS }] },
     failures: {
       forms: [...credentialErrors.map(type => errorType(type, "auth")), errorType("LimitExceededException", "quota-spent")],
     },
