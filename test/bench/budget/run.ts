@@ -43,7 +43,8 @@ function allowedIn({ client }: Source, operations: number, ms: number): { amount
   if (cost) return { amount: cost.capacity + (cost.restorePerSecond * ms) / 1000, unit: "points" };
   const amounts = client.limits.flatMap(limit => {
     if (limit.type === "bucket") return [limit.capacity + (limit.perSecond * ms) / 1000];
-    if (limit.type !== "window") return [];
+    // A limit on some operations leaves the others all the rest.
+    if (limit.type !== "window" || limit.operations) return [];
     return [limit.requests * Math.ceil(ms / limit.windowMs) * (limit.per === "operation" ? operations : 1)];
   });
   return { amount: Math.min(...amounts), unit: "requests" };
