@@ -113,10 +113,15 @@ function wrap(driver: Driver): Database {
 async function exclusively<T>(driver: Driver, name: string, work: () => Promise<T>): Promise<{ readonly value: T } | undefined> {
   if (!driver.isShared) return { value: await work() };
   return driver.alone(async session => {
-    const [row] = await session.query<{ has: boolean }>("SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS has", [
-      lockName(driver, name),
-    ]);
-    return row?.has === true ? { value: await work() } : undefined;
+    const lock = [lockName(driver, name)];
+    const [row] = await session.query<{ has: boolean }>("SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS has", lock);
+    if (row?.has !== true) return undefined;
+    try {
+      return { value: await work() };
+    } finally {
+      // A lost session has given it up already; an ended one does, but a moment later.
+      await Promise.allSettled([session.query("SELECT pg_advisory_unlock(hashtextextended($1, 0))", lock)]);
+    }
   });
 }
 

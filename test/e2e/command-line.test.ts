@@ -37,7 +37,7 @@ describe("tributary start", () => {
     const secrets = settings
       .filter(line => /^\w+_(SECRET|TOKEN|KEY|ID)=/.test(line))
       .map(line => line.slice(line.indexOf("=") + 1));
-    expect(secrets).toHaveLength(6);
+    expect(secrets.length).toBeGreaterThan(5);
     for (const secret of secrets) expect(log + first.output()).not.toContain(secret);
     expect(log).not.toMatch(/Bearer |Basic /);
 
@@ -129,7 +129,7 @@ describe("tributary pull, build and verify parity", () => {
     await running.stop();
     const unreachable = await run("verify", "parity", "--url", url!);
     expect(unreachable).toMatchObject({ code: 1, output: expect.stringContaining("no graph answers") });
-  });
+  }, 180_000);
 });
 
 describe("tributary serve", () => {
@@ -156,7 +156,8 @@ describe("tributary doctor", () => {
     );
     const well = await tributary(["doctor"], settings);
     await sandbox.stop();
-    expect(well.output.match(/answers: one page of/g)).toHaveLength(6);
+    const sources = await readdir(join(projectFolder, "datasources"));
+    expect(well.output.match(/answers: one page of/g)).toHaveLength(sources.length);
     expect(well.code).toBe(0);
     for (const [name, value] of Object.entries(settings))
       if (/SECRET|TOKEN|KEY/.test(name)) expect(well.output).not.toContain(value);

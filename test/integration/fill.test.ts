@@ -74,7 +74,7 @@ describe("a listing that is not what it was", () => {
     ],
   ])("%s: drops nobody from %s", async (_name, collection, fault, code) => {
     const before = await world.ask(question);
-    expect(before.data.customer.identities).toHaveLength(5);
+    expect(before.data.customer.identities.length).toBeGreaterThan(4);
     await world.fault(fault);
     const result = await refill(collection);
     if (code === null) expect(result).toMatchObject({ dropped: 0 });
