@@ -202,8 +202,9 @@ local used = redis.call('INCRBY', KEYS[1], ARGV[1])
 redis.call('EXPIRE', KEYS[1], 172800)
 return used`;
 
-/** Rests until a moment, unless a later one is known. KEYS: paused. ARGV: ms. */
+/** Rests until a moment, unless a later one is known; fails where Redis takes no writes, also for no rest at all. KEYS: paused. ARGV: ms. */
 export const pauseScript = `
+redis.call('DEL', KEYS[1] .. ':probe')
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local forMs = tonumber(ARGV[1])
