@@ -79,7 +79,7 @@ async function ask(
   priority: Priority,
   endsAtMs: number,
 ): Promise<Json | undefined> {
-  const signal = AbortSignal.timeout(Math.max(1, endsAtMs - Date.now()));
+  const signal = AbortSignal.timeout(Math.ceil(Math.max(1, endsAtMs - Date.now())));
   try {
     return (await upstream.send(request, { priority, signal, deadlineAtMs: endsAtMs, requestId: "bench" })).body;
   } catch (thrown) {
