@@ -1,5 +1,6 @@
 import { UpstreamError } from "../../core/errors.ts";
 import type { Limit } from "../../source/limits.ts";
+import type { LearnedLimit } from "../budget/learned.ts";
 import type { Upstream } from "../upstream.ts";
 import type { Check, Finding } from "./report.ts";
 import type { CallLog, Session } from "./session.ts";
@@ -63,8 +64,9 @@ async function throttled({ upstream }: SourceSubject): Promise<Finding> {
 async function limits({ upstream, sessions }: SourceSubject): Promise<Finding> {
   const { limits: declared } = upstream.source.client;
   const { learned } = await upstream.status();
-  const wrong = learned.flatMap(({ origin, allowed, windowMs, unit }) => {
-    const limit = unit === "requests" && allowed !== null ? declaredFor(declared, windowMs) : undefined;
+  const wrong = learned.flatMap(said => {
+    const { origin, allowed, unit } = said;
+    const limit = unit === "requests" && allowed !== null ? declaredFor(declared, said) : undefined;
     return limit !== undefined && allowed !== null && limit > allowed
       ? [`${origin} allows ${allowed}, ${limit} are declared`]
       : [];
@@ -77,10 +79,14 @@ async function limits({ upstream, sessions }: SourceSubject): Promise<Finding> {
   return { fail: `it says so in ${unread.join(", ")}, which nobody reads`, remedy: "State them in client.learned." };
 }
 
-/** What is declared for a window; for one that the source does not name, the first over the account. */
-function declaredFor(limits: readonly Limit[], windowMs: number | null): number | undefined {
+/** What is declared for a window of the same operations; for one that the source does not name, the first over the account. */
+function declaredFor(limits: readonly Limit[], { windowMs, operations }: LearnedLimit): number | undefined {
   const found = limits.find(
-    limit => limit.type === "window" && limit.per === "account" && (windowMs === null || limit.windowMs === windowMs),
+    limit =>
+      limit.type === "window" &&
+      limit.per === "account" &&
+      limit.operations?.join() === operations?.join() &&
+      (windowMs === null || limit.windowMs === windowMs),
   );
   return found?.type === "window" ? found.requests : undefined;
 }
