@@ -43,7 +43,7 @@ const silent: Logger = { debug: () => undefined, info: () => undefined, warn: ()
 
 /**
  * The request for the first page of a listing, as a pull sends it: caught before it is sent. A page of one record, for it is the limits that are measured,
- * not how long an imitation takes to write a hundred records.
+ * not how long an imitation takes to write a hundred records; a whole one where its points are what is limited.
  */
 async function firstPageOf(source: Source, list: Listing): Promise<UpstreamRequest> {
   let caught: UpstreamRequest | undefined;
@@ -54,9 +54,10 @@ async function firstPageOf(source: Source, list: Listing): Promise<UpstreamReque
       return Promise.reject(new Error("caught"));
     },
   };
+  const hasCost = source.client.limits.some(({ type }) => type === "cost");
   const context = { priority: "bulk" as const, signal: AbortSignal.timeout(1_000), deadlineAtMs: 0, requestId: "bench" };
   const [page] = await Promise.allSettled([
-    readPages(catcher, { ...walkOf(list, lastDays(30, Date.now())), pageSize: 1 }, context).next(),
+    readPages(catcher, { ...walkOf(list, lastDays(30, Date.now())), ...(hasCost ? {} : { pageSize: 1 }) }, context).next(),
   ]);
   if (caught === undefined) throw new Error(`a listing that sends nothing: ${page.status}`);
   return caught;
@@ -90,20 +91,21 @@ async function ask(
   }
 }
 
-/** Asks as fast as it is let, until a moment. */
+/** Asks as fast as it is let, until a moment: as many askers for each kind of request, so that those of a narrow limit keep nobody from the rest. */
 async function pull(upstream: Upstream, requests: readonly UpstreamRequest[], endsAtMs: number) {
-  let [granted, cost, next] = [0, 0, 0];
+  let [granted, cost] = [0, 0];
   const path = upstream.source.client.learned?.cost?.actual;
   const costIn = (body: Json) => (path === undefined ? 0 : Number(valueAt(body, path)));
-  const one = async () => {
+  const one = async (request: UpstreamRequest) => {
     while (Date.now() < endsAtMs) {
-      const answer = await ask(upstream, requests[next++ % requests.length]!, "bulk", endsAtMs);
+      const answer = await ask(upstream, request, "bulk", endsAtMs);
       if (answer === undefined) continue;
       granted++;
       cost += costIn(answer);
     }
   };
-  await Promise.all(Array.from({ length: ASKERS }, one));
+  const askers = Array.from({ length: Math.ceil(ASKERS / requests.length) }, () => requests).flat();
+  await Promise.all(askers.map(one));
   return { granted, cost };
 }
 

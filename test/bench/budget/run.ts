@@ -53,7 +53,8 @@ function allowedIn({ client }: Source, operations: number, ms: number): { amount
 /** How often live reads come: within what bulk work leaves to them. */
 function liveEveryMsOf({ client }: Source): number {
   const perSecond = client.limits.flatMap(limit => {
-    if (limit.type === "window") return [(Math.max(1, Math.floor(limit.requests * 0.1)) * 1000) / limit.windowMs];
+    if (limit.type === "window" && !limit.operations)
+      return [(Math.max(1, Math.floor(limit.requests * 0.1)) * 1000) / limit.windowMs];
     return limit.type === "cost" ? [limit.restorePerSecond / 50] : [];
   });
   return 1000 / (Math.min(10, ...perSecond) * LIVE_PACE);
