@@ -67,7 +67,9 @@ function dripping(body: Buffer, bytes: number, everyMs: number): Readable {
     read() {
       timer ??= setTimeout(() => {
         timer = undefined;
-        this.push(at < body.length ? body.subarray(at, (at += bytes)) : null);
+        if (at < body.length) this.push(body.subarray(at, (at += bytes)));
+        // With the last bytes, or a client that has them all hangs up on an answer that has not ended.
+        if (at >= body.length) this.push(null);
       }, everyMs);
     },
     destroy(error, done) {
