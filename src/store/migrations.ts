@@ -60,4 +60,49 @@ export const migrations: readonly string[] = [
   );
   INSERT INTO customer_index VALUES (0, true);
   `,
+  `
+  -- What sources have sent, by webhook or stream: kept until it has been processed, and after that as long as it may come again.
+  CREATE TABLE inbox (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    source text COLLATE "C" NOT NULL,
+    -- By which the same event is known when it comes again.
+    identity text COLLATE "C" NOT NULL,
+    -- webhook, or the name of a stream.
+    channel text NOT NULL,
+    type text NOT NULL,
+    -- The object that it is about; without one it waits for nobody.
+    collection text COLLATE "C",
+    key text COLLATE "C",
+    is_deletion boolean NOT NULL,
+    occurred_at_ms bigint,
+    received_at_ms bigint NOT NULL,
+    deliveries integer NOT NULL,
+    body text NOT NULL,
+    state text NOT NULL CHECK (state IN ('waiting', 'done', 'dead', 'discarded')),
+    attempts integer NOT NULL DEFAULT 0,
+    due_at_ms bigint NOT NULL,
+    -- What came of it, or why it failed the last time.
+    outcome text,
+    settled_at_ms bigint,
+    UNIQUE (source, identity)
+  );
+  CREATE INDEX inbox_waiting ON inbox (collection, key, due_at_ms) WHERE state = 'waiting';
+  CREATE INDEX inbox_due ON inbox (due_at_ms) WHERE state = 'waiting';
+  CREATE INDEX inbox_state ON inbox (state, id);
+  CREATE INDEX inbox_settled ON inbox (settled_at_ms) WHERE settled_at_ms IS NOT NULL;
+  -- The objects that a worker has for itself.
+  CREATE TABLE inbox_lease (
+    collection text COLLATE "C" NOT NULL,
+    key text COLLATE "C" NOT NULL,
+    holder text NOT NULL,
+    until_ms bigint NOT NULL,
+    PRIMARY KEY (collection, key)
+  );
+  -- How far each stream has been read; what came before it is in the inbox.
+  CREATE TABLE stream_position (
+    stream text PRIMARY KEY,
+    position text NOT NULL,
+    saved_at_ms bigint NOT NULL
+  );
+  `,
 ];
