@@ -8,7 +8,7 @@ import type { CustomerIndex } from "../store/customer-index.ts";
 import type { FieldShapes } from "../store/field-shapes.ts";
 import type { Mirror, MirrorRecord } from "../store/mirror.ts";
 import type { CallContext } from "../upstream/context.ts";
-import { readForIndex } from "../upstream/decode.ts";
+import { readRecord } from "../upstream/decode.ts";
 import type { DriftLog, DriftWatch } from "../upstream/drift/drift-log.ts";
 import { LearnedFields, knownShape } from "../upstream/drift/learned-fields.ts";
 import { Evidence, type RecordFacts } from "../upstream/listing/evidence.ts";
@@ -200,7 +200,7 @@ function mirrorRecord(
   // What was deleted is as good as not there: the mirror drops it with everything that the listing no longer has.
   if (isDeleted(entry, record)) return { key: plainText(entry, "key", record) ?? null, isBroken: false };
   try {
-    const read = readForIndex(entry, record, context.drift);
+    const read = readRecord(entry, record, context.drift);
     if (read === null) return { key: plainText(entry, "key", record) ?? null, isBroken: true };
     return { key: read.entity.key, isBroken: false, record: { ...read, fetchedAtMs: response.receivedAtMs } };
   } catch (thrown) {

@@ -13,10 +13,7 @@ export interface Decoded {
   readonly entity: AnyEntity;
   /** Fields whose value could not be read; empty for a sound record. */
   readonly issues: readonly FieldIssue[];
-}
-
-/** The same with the explicit keys that the record carries. */
-export interface Indexed extends Decoded {
+  /** The explicit keys that it carries. */
   readonly clues: readonly { readonly space: string; readonly value: string }[];
 }
 
@@ -51,13 +48,6 @@ export const readRecord = (entry: CatalogEntry, record: Json, watch?: DriftWatch
   return taken === null ? null : mapped(entry, taken, record, watch);
 };
 
-/** As `readRecord`, for the index of who is who. */
-export function readForIndex(entry: CatalogEntry, record: Json, watch?: DriftWatch): Indexed | null {
-  const taken = takenRecord(entry, record, watch);
-  if (taken === null) return null;
-  return { ...mapped(entry, taken, record, watch), clues: mappingOf(entry).clues(taken) };
-}
-
 /** What of a record is mapped; null when it is left out. */
 function takenRecord(entry: CatalogEntry, record: Json, watch: DriftWatch | undefined): Json | null {
   const { collection } = entry;
@@ -71,7 +61,8 @@ function takenRecord(entry: CatalogEntry, record: Json, watch: DriftWatch | unde
 }
 
 function mapped(entry: CatalogEntry, taken: Json, record: Json, watch: DriftWatch | undefined): Decoded {
-  const decoded = mappingOf(entry).read(taken);
+  const mapping = mappingOf(entry);
+  const decoded = { ...mapping.read(taken), clues: mapping.clues(taken) };
   if (decoded.issues.length === 0) return decoded;
   if (decoded.issues.some(issue => issue.field === "key")) throw contractError(entry, ["the record has no key"]);
   if (watch && decoded.issues.some(({ code }) => code === "UNKNOWN_ENUM_VALUE")) noteWords(entry, record, watch);

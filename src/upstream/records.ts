@@ -9,7 +9,7 @@ export interface LocatedItem {
 }
 
 /**
- * The records at an items path: `[*]` goes through an array that must be there, and the path `[*]` alone through a body that is one. Null is taken for "nothing here" only where an array holds it,
+ * The records at an items path; the empty one is that of a body which is a record. `[*]` goes through an array that must be there, and the path `[*]` alone through a body that is one. Null is taken for "nothing here" only where an array holds it,
  * and then in place of a record; everywhere else it is a break of the contract.
  */
 export const itemsAt = (body: Json, path: string, place: string): readonly Json[] =>
@@ -18,6 +18,7 @@ export const itemsAt = (body: Json, path: string, place: string): readonly Json[
 /** The same with the place of each. */
 export function locatedItems(body: Json, path: string, place: string): readonly LocatedItem[] {
   let found: readonly LocatedItem[] = [{ item: body, pointer: "" }];
+  if (path === "") return found;
   let isFromArray = false;
   for (const step of path.split(".")) {
     const isEach = step.endsWith("[*]");

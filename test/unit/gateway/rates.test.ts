@@ -20,7 +20,9 @@ function readerOf(rates: Readonly<Record<string, string>>, failing: readonly str
   const rateYears = new SharedReads<RateYear>(100);
   const find = (key: string) => {
     const rate = rates[key];
-    return rate === undefined ? undefined : { entity: { key, rate } as never, issues: [], fetchedAtMs: Number(key.slice(-2)) };
+    return rate === undefined
+      ? undefined
+      : { entity: { key, rate } as never, issues: [], clues: [], fetchedAtMs: Number(key.slice(-2)) };
   };
   rateYears.readMany = async (_plan, years) =>
     years.map(year => (failing.includes(year) ? new UpstreamError("UPSTREAM_UNAVAILABLE", "down") : { find }));
