@@ -124,14 +124,17 @@ export class Inbox {
   }
 
   /**
-   * Takes up to `max` objects that have events due and that nobody else has, for so long, and returns all their waiting events, in the order in which
+   * Takes up to `max` objects of a source that have events due and that nobody else has, for so long, and returns all their waiting events, in the order in which
    * they came.
    */
-  async lease(holder: string, { nowMs, forMs, max }: { nowMs: number; forMs: number; max: number }): Promise<InboxEvent[]> {
+  async lease(
+    holder: string,
+    { source, nowMs, forMs, max }: { source: string; nowMs: number; forMs: number; max: number },
+  ): Promise<InboxEvent[]> {
     const rows = await this.#database.query<Row>(
       `WITH due AS (
          SELECT collection, key, min(id) AS first FROM inbox AS waiting
-         WHERE state = 'waiting' AND due_at_ms <= $1 AND NOT EXISTS (
+         WHERE state = 'waiting' AND source = $5 AND due_at_ms <= $1 AND NOT EXISTS (
            SELECT FROM inbox_lease AS held
            WHERE held.collection = waiting.collection AND held.key = waiting.key AND held.until_ms > $1)
          GROUP BY collection, key ORDER BY first LIMIT $2
@@ -142,7 +145,7 @@ export class Inbox {
          RETURNING collection, key
        )
        SELECT inbox.* FROM inbox JOIN taken USING (collection, key) WHERE state = 'waiting' ORDER BY id`,
-      [nowMs, max, holder, nowMs + forMs],
+      [nowMs, max, holder, nowMs + forMs, source],
     );
     return rows.map(eventOf);
   }
@@ -165,10 +168,11 @@ export class Inbox {
     await this.#database.query("DELETE FROM inbox_lease WHERE holder = $1", [holder]);
   }
 
-  /** When the next waiting event is due, in ms since the epoch; null when none waits. */
-  async nextDueMs(): Promise<number | null> {
+  /** When the next waiting event of a source is due, in ms since the epoch; null when none waits. */
+  async nextDueMs(source: string): Promise<number | null> {
     const [row] = await this.#database.query<{ due: string | number | null }>(
-      "SELECT min(due_at_ms) AS due FROM inbox WHERE state = 'waiting'",
+      "SELECT min(due_at_ms) AS due FROM inbox WHERE state = 'waiting' AND source = $1",
+      [source],
     );
     return row?.due === null || row === undefined ? null : Number(row.due);
   }

@@ -87,7 +87,7 @@ export const migrations: readonly string[] = [
     UNIQUE (source, identity)
   );
   CREATE INDEX inbox_waiting ON inbox (collection, key, due_at_ms) WHERE state = 'waiting';
-  CREATE INDEX inbox_due ON inbox (due_at_ms) WHERE state = 'waiting';
+  CREATE INDEX inbox_due ON inbox (source, due_at_ms) WHERE state = 'waiting';
   CREATE INDEX inbox_state ON inbox (state, id);
   CREATE INDEX inbox_settled ON inbox (settled_at_ms) WHERE settled_at_ms IS NOT NULL;
   -- The objects that a worker has for itself.

@@ -23,7 +23,7 @@ const arrival = (identity: string, key: string | null = "7", more: Partial<Arriv
   ...(key === null && { problem: "no key" }),
   ...more,
 });
-const now = { nowMs: 1_000, forMs: 60_000, max: 100 };
+const now = { source: "crm", nowMs: 1_000, forMs: 60_000, max: 100 };
 
 const drivers: readonly [string, () => Promise<Database>][] = [
   ["embedded", () => openDatabase(null)],
@@ -95,7 +95,7 @@ describe.each(drivers)("the inbox, %s", (_name, open) => {
       ],
       1_000,
     );
-    expect(await inbox.nextDueMs()).toBe(5_000);
+    expect(await inbox.nextDueMs("crm")).toBe(5_000);
     expect(await inbox.lease("two", now)).toEqual([]);
     expect((await inbox.lease("two", { ...now, nowMs: 5_000 })).map(({ id, attempts }) => [id, attempts])).toEqual([[a!.id, 1]]);
     expect(await inbox.counts()).toEqual([

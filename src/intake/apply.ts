@@ -1,0 +1,110 @@
+import type { CatalogEntry } from "../source/catalog.ts";
+import type { InboxEvent } from "../store/inbox.ts";
+import type { MirrorRecord } from "../store/mirror.ts";
+import type { CallContext } from "../upstream/context.ts";
+import { lookupRecords } from "../upstream/lookup.ts";
+import { type Fetched, isDeleted, type Outcomes } from "../upstream/reads.ts";
+import { readRecord } from "../upstream/decode.ts";
+import type { Upstream } from "../upstream/upstream.ts";
+import type { Json } from "../core/json.ts";
+
+/** What came of an object: how its record stands now, or why that could not be found out. */
+export type Applied = "changed" | "unchanged" | "deleted" | "absent" | Error;
+
+/** What changed of a collection's records, by key. */
+export interface Change {
+  readonly key: string;
+  readonly kind: "changed" | "deleted";
+}
+
+/** Keeps what a source answered, as it came, before anything is made of it. */
+export interface EvidenceKeeper {
+  /** A door to the source that keeps what passes. */
+  over(upstream: Upstream): Upstream;
+  /** Keeps an event that is the only word on its object. */
+  event(event: InboxEvent): Promise<void>;
+  /** Makes durable what was kept. `absent`: the keys that the source said it does not have. Throws `STORE_UNAVAILABLE`. */
+  durable(absent: readonly string[]): Promise<void>;
+}
+
+export interface ApplyParts {
+  readonly upstreamOf: (source: string) => Upstream;
+  /** Both return the keys of what is now another. */
+  readonly mirror: {
+    put(collection: string, records: readonly MirrorRecord[]): Promise<readonly string[]>;
+    remove(collection: string, keys: readonly string[], atMs: number): Promise<readonly string[]>;
+  };
+  readonly keeperOf: (entry: CatalogEntry) => EvidenceKeeper;
+  /** The record that an event carries; undefined when it carries none. */
+  readonly recordIn: (entry: CatalogEntry, event: InboxEvent) => Json | undefined;
+  readonly onChanges: (entry: CatalogEntry, changes: readonly Change[]) => Promise<void>;
+}
+
+type Found = Outcomes<Fetched | null>;
+
+/**
+ * Brings the records up to date that events were about. An event is a hint: the source is asked how the record stands now, so that neither the
+ * order of events nor one that is missing matters. Where a record cannot be asked for, the newest event that carries it is taken. Failures stay
+ * with the keys that they concern; throws `STORE_UNAVAILABLE`.
+ */
+export async function applyEvents(
+  parts: ApplyParts,
+  entry: CatalogEntry,
+  objects: ReadonlyMap<string, readonly InboxEvent[]>,
+  context: CallContext,
+): Promise<ReadonlyMap<string, Applied>> {
+  const askedAtMs = Math.max(...[...objects.values()].flat().map(({ receivedAtMs }) => receivedAtMs));
+  const keeper = parts.keeperOf(entry);
+  const found = await findRecords(parts, entry, { objects, keeper, context });
+  const gone = [...found].flatMap(([key, outcome]) => (outcome === null ? [key] : []));
+  const records = [...found.values()].flatMap(outcome => (outcome === null || outcome instanceof Error ? [] : outcome));
+  await keeper.durable(gone);
+  const changed = new Set(await parts.mirror.put(entry.id, records));
+  const removed = new Set(await parts.mirror.remove(entry.id, gone, askedAtMs));
+  await parts.onChanges(entry, [
+    ...[...changed].map(key => ({ key, kind: "changed" as const })),
+    ...[...removed].map(key => ({ key, kind: "deleted" as const })),
+  ]);
+  return new Map([...found].map(([key, outcome]) => [key, applied(outcome, changed.has(key), removed.has(key))]));
+}
+
+function applied(outcome: Fetched | Error | null, isChanged: boolean, isRemoved: boolean): Applied {
+  if (outcome instanceof Error) return outcome;
+  if (outcome === null) return isRemoved ? "deleted" : "absent";
+  return isChanged ? "changed" : "unchanged";
+}
+
+interface Task {
+  readonly objects: ReadonlyMap<string, readonly InboxEvent[]>;
+  readonly keeper: EvidenceKeeper;
+  readonly context: CallContext;
+}
+
+async function findRecords(parts: ApplyParts, entry: CatalogEntry, { objects, keeper, context }: Task): Promise<Found> {
+  if (entry.collection.lookup)
+    return lookupRecords(keeper.over(parts.upstreamOf(entry.source.name)), entry, [...objects.keys()], context);
+  const found = new Map<string, Fetched | Error | null>();
+  for (const [key, events] of objects) {
+    const newest = events.reduce((latest, each) => (momentOf(each) >= momentOf(latest) ? each : latest));
+    await keeper.event(newest);
+    found.set(key, read(parts, entry, newest, context));
+  }
+  return found;
+}
+
+const momentOf = ({ occurredAtMs, receivedAtMs }: InboxEvent): number => occurredAtMs ?? receivedAtMs;
+
+function read({ recordIn }: ApplyParts, entry: CatalogEntry, event: InboxEvent, { drift }: CallContext): Fetched | Error | null {
+  if (event.isDeletion) return null;
+  const record = recordIn(entry, event);
+  if (record === undefined) return new Error(`${entry.id} has no lookup by key, and the event carries no record`);
+  if (isDeleted(entry, record)) return null;
+  try {
+    const decoded = readRecord(entry, record, drift);
+    if (decoded === null) return new Error("the record is left out: the collection's drift policy says so");
+    if (decoded.entity.key !== event.key) return new Error("the event names one key and carries the record of another");
+    return { ...decoded, fetchedAtMs: momentOf(event) };
+  } catch (thrown) {
+    return thrown instanceof Error ? thrown : new Error(String(thrown));
+  }
+}
