@@ -166,7 +166,8 @@ async function normalizeOne(
     const responses: Responses[] = [];
     for (const pull of pulls) {
       const longestLineBytes = Math.max(0, ...pull.manifest.segments.map(segment => segment.longestLineBytes));
-      responses.push({ pull: pull.manifest.pull, paths: await readyToRead(pull, { key, folder }), longestLineBytes });
+      const paths = await readyToRead(pull, { key, folder });
+      responses.push({ pull: pull.manifest.pull, paths, longestLineBytes, ...pull.manifest.update });
     }
     return await normalize(bench, input, { table, responses });
   } finally {

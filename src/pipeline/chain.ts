@@ -30,3 +30,7 @@ export function chainFrom(base: StoredPull, pulls: readonly StoredPull[]): Chain
 }
 
 export const tipOf = ({ base, increments }: Chain): StoredPull => increments.at(-1) ?? base;
+
+/** The updates that may know more than a pull of everything: those that ended after it began. */
+export const updatesAfter = (base: StoredPull | null, updates: readonly StoredPull[]): readonly StoredPull[] =>
+  base === null ? [] : updates.filter(({ manifest }) => manifest.finishedAt >= base.manifest.startedAt);

@@ -8,22 +8,29 @@ const at = (path: string): string => quoted(jsonPath(namesOf(path)));
 const textAt = (path: string): string => `json_extract_string(record, ${at(path)})`;
 
 /**
- * Why a record of several pulls is not to be mapped, as SQL: `superseded` when a later pull has a newer version of it, `deleted` when it says so, else NULL.
- * The newest version is the one with the latest instant in the watermark's field; of equal ones that of the later pull. Versions within one pull are left
- * to be told apart when they are mapped.
+ * Why a record of several pulls and updates is not to be mapped, as SQL: `superseded` when a later one has a newer version of it, `deleted` when it says so or
+ * when the source said later that it has no such record (a row with `gone`, its key), else NULL. The newest version is the one with the latest instant in the
+ * watermark's field; of equal ones, and without a watermark, the one that was received last. Versions within one pull are left to be told apart when they are mapped.
  */
 export function fateSql(collection: Collection, pulls: number): string {
-  const { tombstone, list } = collection;
-  const superseded = pulls < 2 || list.watermark === undefined ? [] : [supersededSql(collection, list.watermark)];
+  const { tombstone } = collection;
+  const several = pulls < 2 ? [] : [goneSql(collection), supersededSql(collection)];
   const deleted = tombstone === undefined ? [] : [`WHEN ${deletedSql(tombstone)} THEN 'deleted'`];
-  const cases = [...superseded, ...deleted];
+  const cases = [...several, ...deleted];
   return cases.length === 0 ? "NULL::VARCHAR" : `CASE ${cases.join(" ")} END`;
 }
 
-function supersededSql(collection: Collection, watermark: Watermark): string {
+function supersededSql(collection: Collection): string {
+  const { watermark } = collection.list;
   const key = keySql(collection);
-  const newestFirst = `${versionSql(watermark)} DESC NULLS LAST, part DESC, line DESC, "index" DESC`;
+  const version = watermark === undefined ? "" : `${versionSql(watermark)} DESC NULLS LAST, `;
+  const newestFirst = `gone IS NULL DESC, ${version}received_at DESC, part DESC, line DESC, "index" DESC`;
   return `WHEN ${key} IS NOT NULL AND part <> first_value(part) OVER (PARTITION BY ${key} ORDER BY ${newestFirst}) THEN 'superseded'`;
+}
+
+function goneSql(collection: Collection): string {
+  const of = `OVER (PARTITION BY coalesce(gone, ${keySql(collection)}))`;
+  return `WHEN max(received_at) FILTER (gone IS NOT NULL) ${of} >= max(received_at) FILTER (gone IS NULL) ${of} THEN 'deleted'`;
 }
 
 /** The plain text of a record's key, without mapping it; NULL when there is none. */

@@ -4,7 +4,7 @@ import type { Completeness } from "../core/verdict.ts";
 import type { Catalog, CatalogEntry } from "../source/catalog.ts";
 import type { DayWindow } from "../source/collection.ts";
 import type { PullManifest, StoredPull } from "../store/raw/manifest.ts";
-import { chainOf, isFull } from "./chain.ts";
+import { chainOf, isFull, updatesAfter } from "./chain.ts";
 import { RawStore } from "../store/raw/raw-store.ts";
 
 /** The pulls that a build takes for one collection. */
@@ -12,7 +12,7 @@ export interface BuildInput {
   readonly entry: CatalogEntry;
   /** The pull of everything; null when there is none with any response. */
   readonly pull: StoredPull | null;
-  /** What changed after it, oldest first. */
+  /** What changed after it, oldest first: pulls of what changed, and updates. */
   readonly increments: readonly StoredPull[];
   /** Newer pulls that were passed over because they are not complete, newest first. */
   readonly passedOver: readonly StoredPull[];
@@ -48,7 +48,10 @@ export async function chooseInputs(catalog: Catalog, home: string, asOf: string 
   const store = new RawStore(home);
   const knownThen = ({ manifest }: StoredPull) => asOf === null || manifest.finishedAt <= asOf;
   const inputs = await Promise.all(
-    catalog.entries.map(async entry => chooseAmong(entry, (await store.pulls(entry.source.name, entry.name)).filter(knownThen))),
+    catalog.entries.map(async entry => {
+      const pulls = (await store.pulls(entry.source.name, entry.name)).filter(knownThen);
+      return chooseAmong(entry, pulls, (await store.updates(entry.source.name, entry.name)).filter(knownThen));
+    }),
   );
   if (inputs.every(({ pull }) => pull === null)) throw nothingToBuildFrom(home, asOf);
   return inputs;
@@ -69,13 +72,17 @@ export const knownAtOf = (inputs: readonly BuildInput[]): string =>
     .map(({ manifest }) => manifest.finishedAt)
     .reduce((latest, each) => (each > latest ? each : latest), "");
 
-function chooseAmong(entry: CatalogEntry, pulls: readonly StoredPull[]): BuildInput {
+function chooseAmong(entry: CatalogEntry, pulls: readonly StoredPull[], updates: readonly StoredPull[]): BuildInput {
   const chain = chainOf(pulls);
   const pull = chain?.base ?? pulls.find(each => isFull(each) && each.manifest.pages > 0) ?? null;
-  const increments = chain?.increments ?? [];
-  const newest = increments.at(-1) ?? pull;
+  const changes = chain?.increments ?? [];
+  const newest = changes.at(-1) ?? pull;
+  const increments = [...changes, ...updatesAfter(pull, updates)].toSorted(byEnd);
   return { entry, pull, increments, passedOver: newest === null ? [] : pulls.slice(0, pulls.indexOf(newest)) };
 }
+
+const byEnd = (a: StoredPull, b: StoredPull): number => (endOf(a) < endOf(b) ? -1 : 1);
+const endOf = ({ manifest }: StoredPull): string => `${manifest.finishedAt} ${manifest.pull}`;
 
 export const reportInput = ({ entry, pull, increments }: BuildInput): InputReport => ({
   source: entry.source.name,

@@ -39,6 +39,8 @@ export interface Responses {
   readonly pull: string;
   readonly paths: readonly string[];
   readonly longestLineBytes: number;
+  /** Of an update: the path of the records in its bodies. */
+  readonly items?: string;
 }
 
 /** Where a record came from, beside its fields. */
@@ -91,21 +93,27 @@ const recordsSql = ({ entry }: BuildInput, responses: readonly Responses[]): str
   FROM (
     SELECT *, CASE WHEN fate IS NULL THEN drift_of(record, ${quoted(entry.id)}) END AS drift
     FROM (SELECT *, ${fateSql(entry.collection, responses.length)} AS fate FROM (${partsSql(entry.collection, responses)}))
+    WHERE gone IS NULL
   )`;
 
-/** The records of each pull, the base's first. */
+/** The records of each pull and update, the base's first, and a row with `gone` for each key that the source said it does not have. */
 const partsSql = ({ list }: Collection, responses: readonly Responses[]): string =>
   (responses.length === 0 ? [noResponses] : responses)
     .map((each, part) => {
-      const items = part === 0 ? list.items : (list.watermark?.listing?.items ?? list.items);
+      const items = each.items ?? (part === 0 ? list.items : (list.watermark?.listing?.items ?? list.items));
       const { pointer, places } = pointerSql(items);
-      return `
-      SELECT ${part} AS part, ${quoted(each.pull)} AS pull, line, "index", sha256 || '#' || ${pointer} AS raw, received_at, record FROM (
+      const records = `
+      SELECT ${part} AS part, ${quoted(each.pull)} AS pull, line, "index", sha256 || '#' || ${pointer} AS raw, received_at, record, NULL::VARCHAR AS gone FROM (
         SELECT line, sha256, received_at, unnest(range(len(records))) AS "index", unnest(records) AS record, unnest(places) AS place
         FROM (SELECT line, sha256, "receivedAt" AS received_at, records_of(body, ${quoted(items)}) AS records, ${places} AS places
-          FROM ${envelopesOf(each)}))`;
+          FROM ${envelopesOf(each)} WHERE body <> ''))`;
+      return each.items === undefined ? records : `${records} UNION ALL ${goneRowsSql(each, part)}`;
     })
     .join(" UNION ALL ");
+
+const goneRowsSql = (update: Responses, part: number): string => `
+      SELECT ${part} AS part, ${quoted(update.pull)} AS pull, line, 0 AS "index", '' AS raw, "receivedAt" AS received_at, NULL AS record, unnest(absent) AS gone
+      FROM ${envelopesOf(update)}`;
 
 const noResponses: Responses = { pull: "", paths: [], longestLineBytes: 0 };
 
@@ -117,8 +125,8 @@ function pointerSql(items: string): { readonly pointer: string; readonly places:
   return { pointer: `${quoted(`${list}/`)} || "index"`, places: "[]::VARCHAR[]" };
 }
 
-const columns = `{line: 'BIGINT', sha256: 'VARCHAR', "receivedAt": 'VARCHAR', body: 'VARCHAR'}`;
-const noEnvelopes = `(SELECT 0::BIGINT AS line, '' AS sha256, '' AS "receivedAt", '' AS body WHERE false)`;
+const columns = `{line: 'BIGINT', sha256: 'VARCHAR', "receivedAt": 'VARCHAR', body: 'VARCHAR', absent: 'VARCHAR[]'}`;
+const noEnvelopes = `(SELECT 0::BIGINT AS line, '' AS sha256, '' AS "receivedAt", '' AS body, []::VARCHAR[] AS absent WHERE false)`;
 
 const envelopesOf = ({ paths, longestLineBytes }: Responses): string =>
   paths.length === 0

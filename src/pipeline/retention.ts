@@ -1,7 +1,7 @@
 import type { CatalogEntry } from "../source/catalog.ts";
 import type { StoredPull } from "../store/raw/manifest.ts";
 import type { RawStore } from "../store/raw/raw-store.ts";
-import { chainFrom, isFull } from "./chain.ts";
+import { chainFrom, isFull, updatesAfter } from "./chain.ts";
 import { DatasetStore } from "./dataset.ts";
 
 /** Which old pulls of a collection stay. */
@@ -18,7 +18,7 @@ const COMPLETE_KEPT = 2;
 
 /**
  * Removes pulls that are beyond the number or the age to keep. Never one that a dataset was built from, that the next pull can go on with, or that the
- * next build would take.
+ * next build would take. Updates go with the pulls of everything that they added to.
  */
 export async function pruneRaw(
   store: RawStore,
@@ -33,6 +33,11 @@ export async function pruneRaw(
     const needed = new Set([...neededOf(pulls), ...pulls.filter(each => inUse.has(idOf(source.name, name, each.manifest.pull)))]);
     const old = pulls.filter((each, index) => index >= keepPulls || Date.parse(each.manifest.startedAt) < oldestMs);
     for (const each of old) if (!needed.has(each)) await store.remove(each);
+    const oldest = neededOf(pulls).findLast(isFull) ?? null;
+    const updates = await store.updates(source.name, name);
+    const live = new Set(updatesAfter(oldest, updates));
+    for (const each of updates)
+      if (oldest !== null && !live.has(each) && !inUse.has(idOf(source.name, name, each.manifest.pull))) await store.remove(each);
   }
 }
 

@@ -21,6 +21,8 @@ export interface Envelope {
   readonly sha256: string;
   /** The body's own text. */
   readonly body: string;
+  /** Keys of which the source said, by this answer or the ones before it, that it has no record. */
+  readonly absent?: readonly string[];
 }
 
 /** A response before it is kept. */
@@ -29,6 +31,7 @@ export interface RawResponse {
   readonly headers: Readonly<Record<string, string>>;
   readonly text: string;
   readonly receivedAtMs: number;
+  readonly absent?: readonly string[];
 }
 
 const keptHeader =
@@ -64,5 +67,6 @@ export function envelopeOf(
     receivedAt: new Date(response.receivedAtMs).toISOString(),
     sha256: sha256(response.text),
     body: response.text,
+    ...(response.absent && { absent: response.absent }),
   };
 }

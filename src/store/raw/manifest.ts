@@ -66,6 +66,13 @@ export interface PullStart {
   readonly declaration: string;
   /** Null for a pull of everything. */
   readonly since: Since | null;
+  /** Only of an update: what a source said of single records because it had sent word of them. */
+  readonly update?: Update;
+}
+
+/** How an update's bodies are read: the path of their records, as a listing states it. */
+export interface Update {
+  readonly items: string;
 }
 
 /** A file of whole lines: newline-delimited JSON of `Envelope`, compressed with Zstandard, in frames that may be encrypted. */

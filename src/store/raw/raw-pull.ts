@@ -33,6 +33,7 @@ export interface PullPlace {
   readonly pull: string;
   readonly parent: string;
   readonly key: RawKey | undefined;
+  readonly isUpdate: boolean;
   /** Lower-case names of headers that are kept beside the usual ones. */
   readonly alsoKept: ReadonlySet<string>;
 }
@@ -105,7 +106,7 @@ export class RawPull {
     this.#waitingBytes += bytes;
     if (this.#waiting.bytes >= FRAME_BYTES) this.#commit();
     else this.#timer ??= setTimeout(() => this.#commit(), FRAME_MS).unref();
-    if (this.#waitingBytes > MAX_WAITING_BYTES) await this.#durable();
+    if (this.#waitingBytes > MAX_WAITING_BYTES) await this.durable();
     return line;
   }
 
@@ -113,10 +114,10 @@ export class RawPull {
   async finish(facts: PullFacts): Promise<StoredPull> {
     const { source, collection, parent } = this.#place;
     return guarded(parent, async () => {
-      await this.#durable();
+      await this.durable();
       if (this.#checkpoint.open) await this.#seal(this.#checkpoint.open);
-      const { startedAt, window, declaration, since, continues, pausedMs, keyId, sealed } = this.#checkpoint;
-      const settled = { startedAt, window, declaration, since, continues, pausedMs, keyId };
+      const { startedAt, window, declaration, since, update, continues, pausedMs, keyId, sealed } = this.#checkpoint;
+      const settled = { startedAt, window, declaration, since, ...(update && { update }), continues, pausedMs, keyId };
       const manifest: PullManifest = {
         format: FORMAT,
         source,
@@ -150,8 +151,8 @@ export class RawPull {
     await rm(this.#folder, { recursive: true, force: true });
   }
 
-  /** Waits until everything that was appended is durable. */
-  async #durable(): Promise<void> {
+  /** Makes everything durable that was appended. Throws `STORE_UNAVAILABLE`. */
+  async durable(): Promise<void> {
     this.#commit();
     await this.#committed;
     this.#throwFailure();
@@ -245,7 +246,9 @@ export class RawPull {
   }
 }
 
-export const partialFolder = ({ parent, pull }: Pick<PullPlace, "parent" | "pull">): string => `${parent}/.${pull}.partial`;
+/** The folder of one that is not finished; what a listing left, and only that, is gone on with by the next pull. */
+export const partialFolder = ({ parent, pull, isUpdate }: Pick<PullPlace, "parent" | "pull"> & Partial<PullPlace>): string =>
+  `${parent}/.${pull}.${isUpdate === true ? "update" : "partial"}`;
 
 /** Lines that a checkpoint vouches for. */
 export const durableLines = ({ sealed, open: last }: Pick<Checkpoint, "sealed" | "open">): number =>

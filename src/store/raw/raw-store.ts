@@ -28,6 +28,7 @@ export interface Unfinished {
 }
 
 const partialName = /^\.(.+)\.partial$/;
+const updateName = /^\.(.+)\.update$/;
 
 /**
  * Responses kept as they came, one folder for each pull: `<home>/raw/<source>/<collection>/<pull>/`. A pull appears there whole, by renaming its
@@ -45,8 +46,24 @@ export class RawStore {
 
   /** Opens a new pull of a collection, named after `nowMs`, in ms since the epoch. Throws `STORE_UNAVAILABLE`. */
   async begin(target: PullTarget, start: PullStart, nowMs: number): Promise<RawPull> {
-    const place = await this.#newPlace(target, nowMs);
+    const place = await this.#newPlace(target, nowMs, start.update !== undefined);
     return new RawPull(place, { ...this.#emptyCheckpoint(nowMs), ...start });
+  }
+
+  /** Updates of a collection that a process which is dead has left, saved last before a moment (ms since the epoch), to be finished. Throws `STORE_UNAVAILABLE`. */
+  async leftUpdates(target: PullTarget, beforeMs: number): Promise<readonly RawPull[]> {
+    const parent = this.#parentOf(target.source, target.collection);
+    return guarded(parent, async () => {
+      const left: RawPull[] = [];
+      for (const pull of await partialsIn(parent, updateName)) {
+        const place = { ...this.#placeOf(target, pull), isUpdate: true };
+        const known = await readCheckpoint(partialFolder(place));
+        if (known === undefined || Date.parse(known.savedAt) >= beforeMs) continue;
+        const checkpoint = await recoverCheckpoint(partialFolder(place));
+        if (checkpoint !== undefined) left.push(new RawPull(place, checkpoint));
+      }
+      return left;
+    });
   }
 
   /**
@@ -106,8 +123,17 @@ export class RawStore {
     });
   }
 
-  /** The kept pulls of a collection, newest first; none is an empty list. Throws `STORE_UNAVAILABLE` when a manifest cannot be read. */
+  /** The kept pulls of a collection, newest first, without updates; none is an empty list. Throws `STORE_UNAVAILABLE` when a manifest cannot be read. */
   async pulls(source: string, collection: string): Promise<readonly StoredPull[]> {
+    return (await this.#all(source, collection)).filter(({ manifest }) => manifest.update === undefined);
+  }
+
+  /** The kept updates of a collection, newest first. Throws `STORE_UNAVAILABLE` when a manifest cannot be read. */
+  async updates(source: string, collection: string): Promise<readonly StoredPull[]> {
+    return (await this.#all(source, collection)).filter(({ manifest }) => manifest.update !== undefined);
+  }
+
+  async #all(source: string, collection: string): Promise<readonly StoredPull[]> {
     const parent = this.#parentOf(source, collection);
     return guarded(parent, async () => {
       const names = (await foldersIn(parent)).filter(name => !name.startsWith(".")).toSorted();
@@ -141,18 +167,21 @@ export class RawStore {
 
   #placeOf({ source, collection, alsoKept = [] }: PullTarget, pull: string): PullPlace {
     const kept = new Set(alsoKept.map(name => name.toLowerCase()));
-    return { source, collection, pull, parent: this.#parentOf(source, collection), key: this.#key, alsoKept: kept };
+    const parent = this.#parentOf(source, collection);
+    return { source, collection, pull, parent, key: this.#key, alsoKept: kept, isUpdate: false };
   }
 
-  async #newPlace(target: PullTarget, nowMs: number): Promise<PullPlace> {
+  async #newPlace(target: PullTarget, nowMs: number, isUpdate = false): Promise<PullPlace> {
     const parent = this.#parentOf(target.source, target.collection);
     return guarded(parent, async () => {
       await mkdir(parent, { recursive: true });
       const taken = new Set(await readdir(parent));
       const stamp = instant(nowMs).replaceAll(/[-:.]/g, "");
       for (let number = 0; ; number++) {
-        const pull = number === 0 ? stamp : `${stamp}-${String(number).padStart(3, "0")}`;
-        if (!taken.has(pull) && (await createFolder(partialFolder({ parent, pull })))) return this.#placeOf(target, pull);
+        const name = number === 0 ? stamp : `${stamp}-${String(number).padStart(3, "0")}`;
+        const pull = isUpdate ? `${name}-update` : name;
+        const place = { ...this.#placeOf(target, pull), isUpdate };
+        if (!taken.has(pull) && (await createFolder(partialFolder(place)))) return place;
       }
     });
   }
@@ -161,10 +190,10 @@ export class RawStore {
 const instant = (atMs: number): string => new Date(atMs).toISOString();
 
 /** Pulls in a folder that are not finished, newest first. */
-async function partialsIn(parent: string): Promise<string[]> {
+async function partialsIn(parent: string, pattern = partialName): Promise<string[]> {
   const names = await foldersIn(parent);
   return names
-    .flatMap(name => partialName.exec(name)?.[1] ?? [])
+    .flatMap(name => pattern.exec(name)?.[1] ?? [])
     .toSorted()
     .toReversed();
 }
