@@ -7,6 +7,7 @@ import { type Fetched, isDeleted, type Outcomes } from "../upstream/reads.ts";
 import { readRecord } from "../upstream/decode.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import type { Json } from "../core/json.ts";
+import type { UpdateKeeper } from "./update-book.ts";
 
 /** What came of an object: how its record stands now, or why that could not be found out. */
 export type Applied = "changed" | "unchanged" | "deleted" | "absent" | Error;
@@ -17,16 +18,6 @@ export interface Change {
   readonly kind: "changed" | "deleted";
 }
 
-/** Keeps what a source answered, as it came, before anything is made of it. */
-export interface EvidenceKeeper {
-  /** A door to the source that keeps what passes. */
-  over(upstream: Upstream): Upstream;
-  /** Keeps an event that is the only word on its object. */
-  event(event: InboxEvent): Promise<void>;
-  /** Makes durable what was kept. `absent`: the keys that the source said it does not have. Throws `STORE_UNAVAILABLE`. */
-  durable(absent: readonly string[]): Promise<void>;
-}
-
 export interface ApplyParts {
   readonly upstreamOf: (source: string) => Upstream;
   /** Both return the keys of what is now another. */
@@ -34,7 +25,7 @@ export interface ApplyParts {
     put(collection: string, records: readonly MirrorRecord[]): Promise<readonly string[]>;
     remove(collection: string, keys: readonly string[], atMs: number): Promise<readonly string[]>;
   };
-  readonly keeperOf: (entry: CatalogEntry) => EvidenceKeeper;
+  readonly keeperOf: (entry: CatalogEntry) => UpdateKeeper;
   /** The record that an event carries; undefined when it carries none. */
   readonly recordIn: (entry: CatalogEntry, event: InboxEvent) => Json | undefined;
   readonly onChanges: (entry: CatalogEntry, changes: readonly Change[]) => Promise<void>;
@@ -76,7 +67,7 @@ function applied(outcome: Fetched | Error | null, isChanged: boolean, isRemoved:
 
 interface Task {
   readonly objects: ReadonlyMap<string, readonly InboxEvent[]>;
-  readonly keeper: EvidenceKeeper;
+  readonly keeper: UpdateKeeper;
   readonly context: CallContext;
 }
 
@@ -86,7 +77,7 @@ async function findRecords(parts: ApplyParts, entry: CatalogEntry, { objects, ke
   const found = new Map<string, Fetched | Error | null>();
   for (const [key, events] of objects) {
     const newest = events.reduce((latest, each) => (momentOf(each) >= momentOf(latest) ? each : latest));
-    await keeper.event(newest);
+    keeper.event(newest);
     found.set(key, read(parts, entry, newest, context));
   }
   return found;

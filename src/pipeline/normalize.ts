@@ -106,7 +106,7 @@ const partsSql = ({ list }: Collection, responses: readonly Responses[]): string
       SELECT ${part} AS part, ${quoted(each.pull)} AS pull, line, "index", sha256 || '#' || ${pointer} AS raw, received_at, record, NULL::VARCHAR AS gone FROM (
         SELECT line, sha256, received_at, unnest(range(len(records))) AS "index", unnest(records) AS record, unnest(places) AS place
         FROM (SELECT line, sha256, "receivedAt" AS received_at, records_of(body, ${quoted(items)}) AS records, ${places} AS places
-          FROM ${envelopesOf(each)} WHERE body <> ''))`;
+          FROM ${envelopesOf(each)} WHERE absent IS NULL))`;
       return each.items === undefined ? records : `${records} UNION ALL ${goneRowsSql(each, part)}`;
     })
     .join(" UNION ALL ");

@@ -20,13 +20,14 @@ import {
 import type { Upstream, UpstreamResponse } from "./upstream.ts";
 
 type Found = Outcomes<Fetched | null>;
+type Asked = Pick<Upstream, "send">;
 
 /** What an answer leaves out is asked for again so often at most. */
 const MAX_CONFIRMATIONS = 3;
 
 /** Reads records by their keys: as many requests as the declaration needs, failures kept to the keys that they concern. */
 export async function lookupRecords(
-  upstream: Upstream,
+  upstream: Asked,
   entry: CatalogEntry,
   keys: readonly string[],
   context: CallContext,
@@ -41,7 +42,7 @@ export async function lookupRecords(
 }
 
 async function lookupEach(
-  upstream: Upstream,
+  upstream: Asked,
   entry: CatalogEntry,
   lookup: EachLookup,
   key: string,
@@ -72,7 +73,7 @@ interface Answered {
 
 /** A batch, asked for in parts again where an answer does not say whether what it leaves out exists. */
 async function lookupBatch(
-  upstream: Upstream,
+  upstream: Asked,
   entry: CatalogEntry,
   lookup: BatchLookup,
   keys: readonly string[],
@@ -116,7 +117,7 @@ const unanswered = (entry: CatalogEntry, response?: UpstreamResponse): Error =>
   );
 
 async function askBatch(
-  upstream: Upstream,
+  upstream: Asked,
   entry: CatalogEntry,
   lookup: BatchLookup,
   keys: readonly string[],

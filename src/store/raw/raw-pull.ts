@@ -78,6 +78,11 @@ export class RawPull {
     return this.#checkpoint;
   }
 
+  /** Lines that it has. */
+  get lines(): number {
+    return this.#lines;
+  }
+
   /** How long it lay between breaking off and going on, in ms. */
   get pausedMs(): number {
     return this.#checkpoint.pausedMs;
