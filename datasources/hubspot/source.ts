@@ -48,6 +48,25 @@ export default t.defineSource({
       forms: [{ statuses: [429], body: { path: "policyName", equals: "DAILY" }, means: "quota-spent" }],
     },
   },
+  // @see https://developers.hubspot.com/docs/apps/legacy-apps/authentication/validating-requests
+  webhooks: {
+    signature: {
+      header: "X-HubSpot-Signature-v3",
+      form: { prefix: "" },
+      encoding: "base64",
+      signs: "{method}{url}{body}{timestamp}",
+      timestamp: { from: { header: "X-HubSpot-Request-Timestamp" }, format: "epoch-ms" },
+      decoded: ["%3A", "%2F", "%3F", "%40", "%21", "%24", "%27", "%28", "%29", "%2A", "%2C", "%3B"],
+    },
+    events: {
+      items: "[*]",
+      type: "subscriptionType",
+      // An eventId alone may come twice for two events.
+      identity: ["subscriptionId", "objectId", "occurredAt", "propertyName", "eventId"],
+      occurredAt: { path: "occurredAt", format: "epoch-ms" },
+      kinds: [{ types: ["contact.*"], collection: "contacts", key: "objectId", deletions: ["contact.deletion"] }],
+    },
+  },
   collections: {
     contacts: t.collection({
       canonical: "Customer",

@@ -55,6 +55,24 @@ export default t.defineSource({
       ],
     },
   },
+  // Thin or not, an event is a hint: the object is asked for. @see https://docs.stripe.com/webhooks
+  webhooks: {
+    signature: t.pairsSignature("Stripe-Signature"),
+    events: {
+      type: "type",
+      identity: ["id"],
+      occurredAt: { path: "created", format: "epoch-seconds" },
+      kinds: [
+        {
+          types: ["customer.created", "customer.updated", "customer.deleted"],
+          collection: "customers",
+          key: "data.object.id",
+          deletions: ["customer.deleted"],
+        },
+        { types: ["invoice.*"], collection: "invoices", key: "data.object.id", deletions: ["invoice.deleted"] },
+      ],
+    },
+  },
   collections: {
     customers: t.collection({
       canonical: "Customer",

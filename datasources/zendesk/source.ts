@@ -81,6 +81,30 @@ export default t.defineSource({
     },
     failures: { retryStatuses: [409] },
   },
+  // @see https://developer.zendesk.com/documentation/webhooks/verifying/
+  webhooks: {
+    signature: {
+      header: "X-Zendesk-Webhook-Signature",
+      form: { prefix: "" },
+      encoding: "base64",
+      signs: "{timestamp}{body}",
+      timestamp: { from: { header: "X-Zendesk-Webhook-Signature-Timestamp" }, format: "rfc3339" },
+    },
+    events: {
+      type: "type",
+      identity: ["id"],
+      occurredAt: { path: "time", format: "rfc3339" },
+      kinds: [
+        { types: ["zen:event-type:user.*"], collection: "users", key: "detail.id", deletions: ["zen:event-type:user.deleted"] },
+        {
+          types: ["zen:event-type:ticket.*"],
+          collection: "tickets",
+          key: "detail.id",
+          deletions: ["zen:event-type:ticket.soft_deleted", "zen:event-type:ticket.permanently_deleted"],
+        },
+      ],
+    },
+  },
   collections: {
     users: t.collection({
       canonical: "Customer",

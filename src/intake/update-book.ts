@@ -67,7 +67,7 @@ export class UpdateBook {
   /** `items`: the path of an event's record in its text; the lookup says where those of its answers are. */
   keeperOf(entry: CatalogEntry, items: string): UpdateKeeper {
     const kept: Kept[] = [];
-    const book = this;
+    const write = (all: readonly Kept[]) => this.#write(entry, items, all);
     return {
       over: upstream => ({
         async send(request, context, ...more) {
@@ -77,7 +77,7 @@ export class UpdateBook {
         },
       }),
       event: event => void kept.push(keptEvent(entry, event)),
-      durable: absent => book.#write(entry, items, absent.length === 0 ? kept : [...kept, this.#absence(entry, absent)]),
+      durable: absent => write(absent.length === 0 ? kept : [...kept, this.#absence(entry, absent)]),
     };
   }
 

@@ -4,7 +4,9 @@ import { type Auth, type ClientTls, secretNamesOf } from "./auth.ts";
 import { listingProblem } from "./check-listing.ts";
 import type { Collection } from "./collection.ts";
 import type { Failures } from "./failures.ts";
+import { eventsProblem } from "./events.ts";
 import type { Learned, Limit } from "./limits.ts";
+import { signatureProblem, type Webhooks } from "./webhooks.ts";
 
 /** How a source is spoken to, the same for all its collections. */
 export interface Client {
@@ -57,6 +59,8 @@ export interface SourceSpec {
   readonly version: string;
   readonly client: Client;
   readonly collections: Readonly<Record<string, Collection>>;
+  /** How the source calls us when something changes. */
+  readonly webhooks?: Webhooks;
 }
 
 /** A declared source. */
@@ -70,6 +74,10 @@ export function defineSource(spec: SourceSpec): Source {
   for (const limit of spec.client.limits) checkLimit(spec.name, limit);
   checkConnections(spec.name, spec.client);
   for (const [name, collection] of Object.entries(spec.collections)) checkCollection(spec, name, collection);
+  const { webhooks } = spec;
+  const problem =
+    webhooks && (signatureProblem(webhooks.signature) ?? eventsProblem(webhooks.events, Object.keys(spec.collections)));
+  if (problem !== undefined) refuse(`${spec.name}: webhooks`, problem);
   return Object.freeze({ kind: "source", ...spec });
 }
 

@@ -29,4 +29,5 @@ export {
 } from "./pagination.ts";
 export { get, graphqlQuery, readByPost } from "./request.ts";
 export * from "./rule.ts";
+export { bodySignature, pairsSignature, type Signature, standardSignature } from "./webhooks.ts";
 export { wireInteger, wireNumber } from "./wire.ts";
