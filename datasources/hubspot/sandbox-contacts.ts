@@ -101,8 +101,14 @@ interface Patch {
   readonly properties: Properties;
 }
 
-/** Opens the contacts of a population. */
-export function openContacts(population: Population): ContactBook {
+/** What was written to a contact: properties, or null where it was archived. */
+export interface ContactWrite {
+  readonly id: string;
+  readonly properties: Properties | null;
+}
+
+/** Opens the contacts of a population; `onWrite` is told of every write. */
+export function openContacts(population: Population, onWrite: (write: ContactWrite) => void): ContactBook {
   const traces = population.traces(SOURCE);
   const keys = contactKeys(population);
   const patches = new Map<number, readonly Patch[]>();
@@ -143,11 +149,13 @@ export function openContacts(population: Population): ContactBook {
     writes++;
     const patched = { atMs: nowMs, properties: { ...properties, lastmodifieddate: iso(nowMs) } };
     patches.set(position, [...(patches.get(position) ?? []), patched]);
+    onWrite({ id: String(keys.of(position)), properties });
     return at(position);
   };
   const archive = (position: number) => {
     writes++;
     archived.add(position);
+    onWrite({ id: String(keys.of(position)), properties: null });
   };
   const reset = () => {
     writes++;

@@ -7,11 +7,16 @@ import { CLIENT, openTokenDesk } from "./sandbox-oauth.ts";
 import * as routes from "./sandbox-routes.ts";
 import type { HubSpotState } from "./sandbox-routes.ts";
 import { createSearch } from "./sandbox-search.ts";
+import { changeSomething, eventsOf, WEBHOOK_SECRET, webhooks } from "./sandbox-webhooks.ts";
 
 const CONTACTS = "/crm/v3/objects/contacts";
 
-function openState({ population, clock, onReset }: World): HubSpotState {
-  const contacts = openContacts(population);
+function openState({ population, clock, onReset, onChange, notify }: World): HubSpotState {
+  let told = 0;
+  const contacts = openContacts(population, write => {
+    for (const event of eventsOf(write, clock(), () => told++)) notify("hubspot", event);
+  });
+  onChange("hubspot", dice => changeSomething(contacts, clock, dice));
   onReset(() => contacts.reset());
   return { contacts, search: createSearch(contacts, clock), clock };
 }
@@ -70,7 +75,9 @@ const hubspot: Imitation = {
     HUBSPOT_BASE_URL: `${origin}/hubspot`,
     HUBSPOT_CLIENT_ID: CLIENT.id,
     HUBSPOT_CLIENT_SECRET: CLIENT.secret,
+    HUBSPOT_WEBHOOK_SECRET: WEBHOOK_SECRET,
   }),
+  webhooks,
   mount,
   records: (population, person) => contactIdsOf(population, person).map(key => ({ collection: "contacts", key })),
 };

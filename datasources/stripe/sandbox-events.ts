@@ -33,6 +33,9 @@ export interface EventBook {
   reset(): void;
 }
 
+/** Is told of what happens. */
+export type OnEvent = (event: StripeEvent) => void;
+
 /** The version in which events are written. */
 export const API_VERSION = "2026-08-26.dahlia";
 
@@ -60,7 +63,7 @@ function history(customers: CustomerBook, invoices: InvoiceBook): Happening[] {
 }
 
 /** Opens the events of a world. The history is drawn on first use. */
-export function openEvents(population: Population, customers: CustomerBook, invoices: InvoiceBook): EventBook {
+export function openEvents(population: Population, customers: CustomerBook, invoices: InvoiceBook, onEvent: OnEvent): EventBook {
   const keys = population.keys.opaque("stripe.events", "evt_", 24);
   let events: StripeEvent[] | undefined;
   const eventOf = ({ type, object, previous, created, request }: Happening, n: number): StripeEvent => ({
@@ -77,7 +80,9 @@ export function openEvents(population: Population, customers: CustomerBook, invo
   const known = () => (events ??= history(customers, invoices).map(eventOf));
   const record = (write: () => Happening) => {
     const events = known();
-    events.push(eventOf(write(), events.length));
+    const event = eventOf(write(), events.length);
+    events.push(event);
+    onEvent(event);
   };
   const at = (position: number) => known()[known().length - 1 - position] ?? null;
   const sequence = (): Sequence<StripeEvent> => ({

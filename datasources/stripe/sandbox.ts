@@ -7,14 +7,17 @@ import { SECRET_KEY, checkKey, checkVersion, createGate } from "./sandbox-gate.t
 import { openInvoices } from "./sandbox-invoice-book.ts";
 import * as routes from "./sandbox-routes.ts";
 import type { StripeRequest, StripeState } from "./sandbox-routes.ts";
+import { changeSomething, WEBHOOK_SECRET, webhooks } from "./sandbox-webhooks.ts";
 import { openIdempotency } from "./sandbox-writes.ts";
 
-function openState({ population, clock, onReset }: World): StripeState {
+function openState({ population, clock, onReset, onChange, notify }: World): StripeState {
   const customers = openCustomers(population);
   const invoices = openInvoices(population, customers);
-  const events = openEvents(population, customers, invoices);
+  const events = openEvents(population, customers, invoices, event => notify("stripe", event));
   onReset(() => [customers, invoices, events].forEach(book => book.reset()));
-  return { customers, invoices, events, clock };
+  const state = { customers, invoices, events, clock };
+  onChange("stripe", dice => changeSomething(state, dice));
+  return state;
 }
 
 /** Every answer has a request id, every error the provider's shape. */
@@ -68,7 +71,12 @@ function mount(app: FastifyInstance, world: World): void {
 const stripe: Imitation = {
   name: "stripe",
   rates: { presence: 0.75, duplicates: 0 },
-  environment: origin => ({ STRIPE_BASE_URL: `${origin}/stripe`, STRIPE_API_KEY: SECRET_KEY }),
+  environment: origin => ({
+    STRIPE_BASE_URL: `${origin}/stripe`,
+    STRIPE_API_KEY: SECRET_KEY,
+    STRIPE_WEBHOOK_SECRET: WEBHOOK_SECRET,
+  }),
+  webhooks,
   mount,
   records: (population, person) =>
     population.isPresent("stripe", person) ? [{ collection: "customers", key: customerKeys(population).of(person) }] : [],

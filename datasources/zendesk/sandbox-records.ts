@@ -84,7 +84,11 @@ function merge(seeded: () => number | undefined, fresh: readonly number[], limit
 }
 
 /** Makes a changeable listing of a seeded one. A place packs seconds and index into one exact number, so a million records need no objects. */
-export function createRecords<R extends Dated>(seeded: SeededListing<R>, clock: () => number): Records<R> {
+export function createRecords<R extends Dated>(
+  seeded: SeededListing<R>,
+  clock: () => number,
+  onChange: (record: R) => void = () => undefined,
+): Records<R> {
   const changed = new Map<number, R>();
   const placeOf = (seconds: number, index: number) => (seconds - EPOCH_SECONDS) * seeded.length + index;
   const placeBefore = (seconds: number) => placeOf(Math.max(seconds, EPOCH_SECONDS), 0) - 1;
@@ -120,6 +124,7 @@ export function createRecords<R extends Dated>(seeded: SeededListing<R>, clock: 
   const change = (index: number, changes: Partial<R>) => {
     const record = { ...at(index), ...changes, updated_at: isoSeconds(clock()) };
     changed.set(index, record);
+    onChange(record);
     return record;
   };
   return {

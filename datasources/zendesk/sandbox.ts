@@ -13,6 +13,7 @@ import { listTickets } from "./sandbox-tickets.ts";
 import type { Ticket, Tickets } from "./sandbox-tickets.ts";
 import { listUsers } from "./sandbox-users.ts";
 import type { User, Users } from "./sandbox-users.ts";
+import { changeSomething, eventOf, WEBHOOK_SECRET, webhooks } from "./sandbox-webhooks.ts";
 
 const EMAIL = "agent@sandbox.example";
 const API_TOKEN = "zd_sandbox_6f1c0b7a94e24d5d8a35";
@@ -46,11 +47,18 @@ interface Desk {
 }
 
 function openDesk(world: World): Desk {
-  const { population, clock } = world;
+  const { population, clock, notify, onChange } = world;
   const userList = listUsers(population);
   const ticketList = listTickets(population, userList);
-  const users = createRecords(userList, clock);
-  const tickets = createRecords(ticketList, clock);
+  const keys = population.keys.uuid("zendesk.events");
+  let told = 0;
+  const tell =
+    (kind: "user" | "ticket") =>
+    ({ id }: { readonly id: number }) =>
+      notify("zendesk", eventOf(kind, id, { nowMs: clock(), eventId: keys.of(told++) }));
+  const users = createRecords(userList, clock, tell("user"));
+  const tickets = createRecords(ticketList, clock, tell("ticket"));
+  onChange("zendesk", dice => changeSomething({ users, tickets }, dice));
   world.onReset(() => {
     users.reset();
     tickets.reset();
@@ -207,7 +215,13 @@ function mount(app: FastifyInstance, world: World): void {
 const zendesk: Imitation = {
   name: "zendesk",
   rates: { presence: 0.6, duplicates: 0 },
-  environment: origin => ({ ZENDESK_BASE_URL: `${origin}/zendesk`, ZENDESK_EMAIL: EMAIL, ZENDESK_API_TOKEN: API_TOKEN }),
+  environment: origin => ({
+    ZENDESK_BASE_URL: `${origin}/zendesk`,
+    ZENDESK_EMAIL: EMAIL,
+    ZENDESK_API_TOKEN: API_TOKEN,
+    ZENDESK_WEBHOOK_SECRET: WEBHOOK_SECRET,
+  }),
+  webhooks,
   mount,
   records: (population, person) => {
     const position = population.traces("zendesk").positionOf(person);

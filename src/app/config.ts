@@ -15,6 +15,8 @@ export interface Config {
   readonly isLoopback: boolean;
   /** Null: any. */
   readonly allowedHosts: readonly string[] | null;
+  /** Under which sources reach this server, without a slash at its end; null: the address it listens on. */
+  readonly publicUrl: string | null;
   /** Where state is kept. */
   readonly home: string;
   /** Folder of the store in `home`. */
@@ -80,6 +82,15 @@ export const settings = {
     meaning:
       "secret: bearer token of who may export tables over HTTP; unless given this machine alone may, where HOST is loopback",
   },
+  PUBLIC_URL: {
+    fallback: "",
+    meaning: "address under which sources reach this server, for webhooks that sign it (http://HOST:PORT unless given)",
+  },
+  INTAKE_TOKEN: {
+    fallback: "",
+    meaning:
+      "secret: bearer token of who may look after the inbox over HTTP; unless given this machine alone may, where HOST is loopback",
+  },
   DEADLINE_MS: {
     fallback: "10000",
     meaning: "time that a query may take; a client may ask for less with X-Tributary-Deadline-Ms",
@@ -135,7 +146,8 @@ export function readConfig(environment: Environment): Config {
     host: text("HOST"),
     port: count("PORT", 0),
     isLoopback: loopback.includes(text("HOST")),
-    allowedHosts: allowedHosts(text("ALLOWED_HOSTS"), text("HOST")),
+    allowedHosts: allowedHosts(text("ALLOWED_HOSTS"), text("HOST"), publicUrl(text("PUBLIC_URL"))),
+    publicUrl: publicUrl(text("PUBLIC_URL")),
     home: resolve(text("TRIBUTARY_HOME")),
     store: "store",
     retention: { keepPulls: count("RAW_KEEP_PULLS", 1), keepDays: count("RAW_KEEP_DAYS", 1) },
@@ -177,9 +189,18 @@ export function readConfig(environment: Environment): Config {
 
 const loopback = ["127.0.0.1", "localhost", "[::1]", "::1"];
 
-function allowedHosts(names: string, host: string): readonly string[] | null {
-  if (names !== "") return names.split(",").map(name => name.trim());
-  return loopback.includes(host) ? loopback : null;
+function allowedHosts(names: string, host: string, publicAddress: string | null): readonly string[] | null {
+  const known = publicAddress === null ? [] : [new URL(publicAddress).hostname];
+  if (names !== "") return [...names.split(",").map(name => name.trim()), ...known];
+  return loopback.includes(host) ? [...loopback, ...known] : null;
+}
+
+function publicUrl(text: string): string | null {
+  if (text === "") return null;
+  const url = URL.parse(text);
+  if (url !== null && /^https?:$/.test(url.protocol) && url.search === "" && url.hash === "" && url.username === "")
+    return text.replace(/\/+$/, "");
+  throw new ConfigError("CONFIG_INVALID", "PUBLIC_URL is not an address such as https://graph.example.com");
 }
 
 function currency(code: string): string {

@@ -1,5 +1,6 @@
 import type { Logger } from "../core/ports.ts";
 import { exportedFile, type ExportPlan, planExport } from "../pipeline/export/export.ts";
+import { doorOf } from "./door.ts";
 import type { ExportOptions, TableExport, TableRequest } from "../server/export-route.ts";
 import type { Config } from "./config.ts";
 import { ConfiguredSecrets } from "./secrets.ts";
@@ -14,8 +15,6 @@ const exportOf = (plan: ExportPlan): TableExport => ({
   file: () => exportedFile(plan),
 });
 
-const EXPORT_TOKEN = "EXPORT_TOKEN";
-
 /** What may be exported, and by whom. Throws `CONFIG_SECRET_MISSING` for a token that is named and cannot be read. */
 export function exportsOf(
   { home, isLoopback }: Pick<Config, "home" | "isLoopback">,
@@ -24,5 +23,5 @@ export function exportsOf(
 ): ExportOptions {
   const secrets = new ConfiguredSecrets(environment, logger);
   const find = async (request: TableRequest) => exportOf(await planExport({ home, ...request }));
-  return { find, isLoopback, token: secrets.originOf(EXPORT_TOKEN) === undefined ? null : secrets.read(EXPORT_TOKEN) };
+  return { find, door: doorOf({ scope: "export", code: "ACCESS_EXPORT", variable: "EXPORT_TOKEN" }, isLoopback, secrets) };
 }

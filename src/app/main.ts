@@ -8,6 +8,7 @@ import { decideCommand, decisionsCommand, undoCommand } from "./commands/decisio
 import { doctor } from "./commands/doctor.ts";
 import { exportCommand } from "./commands/export.ts";
 import { explainCommand } from "./commands/explain.ts";
+import { intakeDecideCommand, intakeListCommand, intakeShowCommand } from "./commands/intake.ts";
 import { matchCommand } from "./commands/match.ts";
 import { newSource } from "./commands/new-source.ts";
 import { pullCommand } from "./commands/pull.ts";
@@ -106,6 +107,23 @@ program
   .option("--version <version>", "the dataset (default: the one built last)")
   .option("--output <file>", "- for stdout (default: <table>-<version>.<format>)")
   .action(exportCommand);
+const intake = program
+  .command("intake")
+  .description("look after the inbox of a running server: what sources sent, and what came of it");
+const ofServer = (command: Command) =>
+  command.option("--url <url>", "the server (default http://127.0.0.1:PORT)").option("--json", "print it as JSON");
+ofServer(intake.command("list").description("list events, the newest first, without their texts"))
+  .option("--state <state>", "waiting, done, dead or discarded")
+  .option("--source <source>", "of one source alone")
+  .option("--limit <events>", "at most so many", "50")
+  .action(intakeListCommand);
+ofServer(intake.command("show <id>").description("show one event, with its text")).action(intakeShowCommand);
+ofServer(intake.command("retry [ids...]").description("process dead events anew"))
+  .option("--all", "all that are dead")
+  .action((ids: readonly string[], options: object) => intakeDecideCommand("retry", ids, options));
+ofServer(intake.command("discard [ids...]").description("give events up for good: dead ones, or such as wait"))
+  .option("--all", "all that are dead")
+  .action((ids: readonly string[], options: object) => intakeDecideCommand("discard", ids, options));
 for (const type of ["link", "unlink"] as const) {
   program
     .command(`${type} <a> <b>`)

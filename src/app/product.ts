@@ -1,5 +1,14 @@
 import type { Redis } from "ioredis";
 import { type FillParts, learnFields } from "../intake/fill.ts";
+import { Intake } from "../intake/intake.ts";
+import { type ChangeFeed, LocalChanges } from "../core/changes.ts";
+import { Secret } from "../core/secret.ts";
+import type { Source } from "../source/define-source.ts";
+import { webhookSecretVariable } from "../source/webhooks.ts";
+import { Inbox } from "../store/inbox.ts";
+import { RawStore } from "../store/raw/raw-store.ts";
+import { RedisChanges } from "../store/redis-changes.ts";
+import { rawKeyOption } from "./raw-key.ts";
 import { systemClock, type Logger, type Clock, type Meter } from "../core/ports.ts";
 import { datasetViews } from "../pipeline/dataset-views.ts";
 import { createEngine, type Engine } from "../gateway/engine.ts";
@@ -35,6 +44,8 @@ export interface Product {
   readonly gateway: Gateway;
   readonly engine: Engine;
   readonly refresher: Refresher;
+  readonly intake: Intake;
+  readonly changes: ChangeFeed;
   readonly meter: PrometheusMeter;
   readonly store: Pick<Database, "description" | "query">;
   close(): Promise<void>;
@@ -81,24 +92,61 @@ export async function createProduct(options: ProductOptions): Promise<Product> {
   const engine = await createEngine({ schema, catalog, limits, logger, hasIntrospection, hasSuggestions });
   const decisions = new IdentityDecisions(config.home);
   const parts: FillParts = { catalog, upstreamOf, mirror, index, drift, clock, logger, decisions: () => decisions.list() };
+  const changes = redis ? new RedisChanges(redis, logger) : new LocalChanges();
+  changes.subscribe(
+    some => gateway.forget(some),
+    () => gateway.clear(),
+  );
   const refresher = new Refresher(parts, database, config.refreshMs, ({ collection, error }) =>
     gateway.noteFill(collection, error?.message ?? null),
   );
+  const intake = new Intake({
+    catalog,
+    upstreamOf,
+    mirror,
+    inbox: new Inbox(database),
+    isShared: database.isShared,
+    raw: new RawStore(config.home, rawKeyOption(options.environment, logger).rawKey),
+    webhookSecrets: webhookSecretsOf(options.environment, logger),
+    onChanges: some => {
+      changes.publish(some);
+      if (some.some(({ entity }) => entity === "Customer")) refresher.reindexSoon();
+    },
+    clock,
+    random: Math.random,
+    logger,
+    meter,
+  });
   return {
     catalog,
     upstreamOf,
     gateway,
     engine,
     refresher,
+    intake,
+    changes,
     meter,
     store: database,
     async close() {
+      await intake.stop();
       await refresher.stop();
+      await changes.close();
       await engine.stop();
       await Promise.all([...upstreams.values()].map(upstream => upstream.close()));
       await database.close();
       if (options.redis === undefined) redis?.disconnect();
     },
+  };
+}
+
+/** The secrets of a source's webhooks: several, with commas between, while one is replaced. */
+function webhookSecretsOf(environment: Environment, logger: Logger): (source: Source) => readonly Secret[] {
+  const secrets = new ConfiguredSecrets(environment, logger);
+  return ({ name }) => {
+    const variable = webhookSecretVariable(name);
+    if (secrets.originOf(variable) === undefined) return [];
+    const texts = secrets.read(variable).reveal().split(",");
+    return texts.flatMap(text => (text.trim() === "" ? [] : new Secret(text.trim())));
   };
 }
 

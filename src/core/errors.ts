@@ -38,6 +38,10 @@ export const errorTable = {
       false,
       "Send EXPORT_TOKEN as a bearer token, or ask from this machine where the server listens on loopback and has none.",
     ),
+    ACCESS_INTAKE: row(
+      false,
+      "Send INTAKE_TOKEN as a bearer token, or ask from this machine where the server listens on loopback and has none.",
+    ),
     ACCESS_CROSS_SITE: row(false, "Ask from the same site, or send the header X-Tributary-Preflight: 1."),
   },
   Upstream: {

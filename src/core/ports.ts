@@ -36,6 +36,10 @@ export const metrics = {
       help: "Requests sent to a source. outcome: a status class such as 2xx, or the code of the error that ended the attempt.",
       labels: ["source", "operation", "outcome"],
     },
+    tributary_intake_events_total: {
+      help: "Events that sources sent. outcome: kept, unwanted (of a type that nobody reads), or refused: a call that is not genuine.",
+      labels: ["source", "outcome"],
+    },
     tributary_drift_total: {
       help: "Records that differ from what was agreed; of unknown fields in live reads, one record in 16 is looked at.",
       labels: ["source", "collection", "kind", "field"],

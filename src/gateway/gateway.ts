@@ -1,4 +1,5 @@
 import { LRUCache } from "lru-cache";
+import type { Change } from "../core/changes.ts";
 import type { Clock } from "../core/ports.ts";
 import type { Catalog, CatalogEntry } from "../source/catalog.ts";
 import type { DayWindow, RelatedBatch } from "../source/collection.ts";
@@ -115,6 +116,17 @@ export class Gateway {
   /** Why a collection could last not be read into the index; null when it was well. */
   fillProblem(collection: string): string | null {
     return this.#fillProblems.get(collection) ?? null;
+  }
+
+  /** Forgets what is known of records that changed, and of the lists that they are in. */
+  forget(changes: readonly Change[]): void {
+    for (const { collection, key, owners } of changes) {
+      this.records.forget(collection, key);
+      for (const owner of owners) {
+        this.recordLists.forget(collection, owner);
+        this.#lists.delete(`${collection} ${owner}`);
+      }
+    }
   }
 
   /** Forgets everything that is kept. */

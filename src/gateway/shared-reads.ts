@@ -7,7 +7,12 @@ import { Flight } from "./flight.ts";
 interface Going<T> {
   readonly flight: Flight;
   readonly outcomes: Promise<Outcomes<T>>;
+  /** Keys that changed while they were read: what comes is for those who wait, and not kept. */
+  readonly outdated: Set<string>;
 }
+
+/** Scopes that are known at most. */
+const MAX_SCOPES = 1_000;
 
 /** A set of keyed reads: what names them in the cache, how long they stay fresh, and how the missing ones are made. */
 export interface ReadPlan<T> {
@@ -26,6 +31,8 @@ export class SharedReads<T extends object> {
   /** Null answers ("the source has no such record") are kept too, boxed. */
   readonly #kept: LRUCache<string, { readonly value: T | null }>;
   readonly #going = new Map<string, Going<T | null>>();
+  /** Few: a collection's, and the windows of days that were asked for. */
+  readonly #scopes = new Set<string>();
 
   constructor(maxEntries: number) {
     this.#kept = new LRUCache({ max: maxEntries });
@@ -52,8 +59,27 @@ export class SharedReads<T extends object> {
     return Promise.all(keys.map(key => this.#outcome(plan.scope, key, landed.get(flights.get(key)!))));
   }
 
+  /** Forgets what is known of a key, and does not keep what is being read of it: it changed. */
+  forget(collection: string, key: string): void {
+    for (const scope of this.#scopes) {
+      if (scope !== collection && !scope.startsWith(`${collection} `)) continue;
+      const name = `${scope} ${key}`;
+      this.#kept.delete(name);
+      this.#going.get(name)?.outdated.add(key);
+      this.#going.delete(name);
+    }
+  }
+
   clear(): void {
     this.#kept.clear();
+    for (const [name, { outdated }] of this.#going) outdated.add(name.slice(name.lastIndexOf(" ") + 1));
+    this.#going.clear();
+  }
+
+  /** Whoever asks for ever new windows of days costs others what is kept, and no memory. */
+  #startAnew(): void {
+    this.clear();
+    this.#scopes.clear();
   }
 
   async #outcome(
@@ -68,16 +94,22 @@ export class SharedReads<T extends object> {
 
   #start(plan: ReadPlan<T | null>, keys: readonly string[], waiter: CallContext): void {
     const flight = new Flight(waiter);
-    const outcomes = plan.load(keys, flight.context).then(loaded => this.#keep(plan, loaded));
-    const going = { flight, outcomes };
+    const outdated = new Set<string>();
+    const outcomes = plan.load(keys, flight.context).then(loaded => this.#keep(plan, loaded, outdated));
+    const going = { flight, outcomes, outdated };
+    if (this.#scopes.size >= MAX_SCOPES) this.#startAnew();
+    this.#scopes.add(plan.scope);
     for (const key of keys) this.#going.set(`${plan.scope} ${key}`, going);
-    const land = () => keys.forEach(key => this.#going.delete(`${plan.scope} ${key}`));
+    const land = () => {
+      for (const key of keys) if (this.#going.get(`${plan.scope} ${key}`) === going) this.#going.delete(`${plan.scope} ${key}`);
+    };
     outcomes.then(land, land);
   }
 
-  #keep(plan: ReadPlan<T | null>, loaded: Outcomes<T | null>): Outcomes<T | null> {
+  #keep(plan: ReadPlan<T | null>, loaded: Outcomes<T | null>, outdated: ReadonlySet<string>): Outcomes<T | null> {
     for (const [key, value] of loaded) {
-      if (!(value instanceof Error)) this.#kept.set(`${plan.scope} ${key}`, { value }, { ttl: plan.freshMs });
+      if (!(value instanceof Error) && !outdated.has(key))
+        this.#kept.set(`${plan.scope} ${key}`, { value }, { ttl: plan.freshMs });
     }
     return loaded;
   }

@@ -1,6 +1,8 @@
 import type { CatalogEntry } from "../source/catalog.ts";
 import type { InboxEvent } from "../store/inbox.ts";
-import type { MirrorRecord } from "../store/mirror.ts";
+import type { ChangedRecord, Mirror } from "../store/mirror.ts";
+import type { Change, OnChanges } from "../core/changes.ts";
+import type { Clock } from "../core/ports.ts";
 import type { CallContext } from "../upstream/context.ts";
 import { lookupRecords } from "../upstream/lookup.ts";
 import { type Fetched, isDeleted, type Outcomes } from "../upstream/reads.ts";
@@ -12,23 +14,14 @@ import type { UpdateKeeper } from "./update-book.ts";
 /** What came of an object: how its record stands now, or why that could not be found out. */
 export type Applied = "changed" | "unchanged" | "deleted" | "absent" | Error;
 
-/** What changed of a collection's records, by key. */
-export interface Change {
-  readonly key: string;
-  readonly kind: "changed" | "deleted";
-}
-
 export interface ApplyParts {
   readonly upstreamOf: (source: string) => Upstream;
-  /** Both return the keys of what is now another. */
-  readonly mirror: {
-    put(collection: string, records: readonly MirrorRecord[]): Promise<readonly string[]>;
-    remove(collection: string, keys: readonly string[], atMs: number): Promise<readonly string[]>;
-  };
+  readonly mirror: Pick<Mirror, "put" | "remove">;
   readonly keeperOf: (entry: CatalogEntry) => UpdateKeeper;
   /** The record that an event carries; undefined when it carries none. */
   readonly recordIn: (entry: CatalogEntry, event: InboxEvent) => Json | undefined;
-  readonly onChanges: (entry: CatalogEntry, changes: readonly Change[]) => Promise<void>;
+  readonly onChanges: OnChanges;
+  readonly clock: Clock;
 }
 
 type Found = Outcomes<Fetched | null>;
@@ -44,25 +37,30 @@ export async function applyEvents(
   objects: ReadonlyMap<string, readonly InboxEvent[]>,
   context: CallContext,
 ): Promise<ReadonlyMap<string, Applied>> {
-  const askedAtMs = Math.max(...[...objects.values()].flat().map(({ receivedAtMs }) => receivedAtMs));
+  const askedAtMs = parts.clock.nowMs();
   const keeper = parts.keeperOf(entry);
   const found = await findRecords(parts, entry, { objects, keeper, context });
   const gone = [...found].flatMap(([key, outcome]) => (outcome === null ? [key] : []));
   const records = [...found.values()].flatMap(outcome => (outcome === null || outcome instanceof Error ? [] : outcome));
   await keeper.durable(gone);
-  const changed = new Set(await parts.mirror.put(entry.id, records));
-  const removed = new Set(await parts.mirror.remove(entry.id, gone, askedAtMs));
-  await parts.onChanges(entry, [
-    ...[...changed].map(key => ({ key, kind: "changed" as const })),
-    ...[...removed].map(key => ({ key, kind: "deleted" as const })),
-  ]);
-  return new Map([...found].map(([key, outcome]) => [key, applied(outcome, changed.has(key), removed.has(key))]));
+  const changed = await parts.mirror.put(entry.id, records);
+  const removed = await parts.mirror.remove(entry.id, gone, askedAtMs);
+  const facts = {
+    source: entry.source.name,
+    collection: entry.id,
+    entity: entry.collection.canonical,
+    atMs: parts.clock.nowMs(),
+  };
+  const ofKind = (kind: Change["kind"], some: readonly ChangedRecord[]) => some.map(each => ({ ...facts, ...each, kind }));
+  parts.onChanges([...ofKind("changed", changed), ...ofKind("deleted", removed)]);
+  const others = new Set([...changed, ...removed].map(({ key }) => key));
+  return new Map([...found].map(([key, outcome]) => [key, applied(outcome, others.has(key))]));
 }
 
-function applied(outcome: Fetched | Error | null, isChanged: boolean, isRemoved: boolean): Applied {
+function applied(outcome: Fetched | Error | null, isAnother: boolean): Applied {
   if (outcome instanceof Error) return outcome;
-  if (outcome === null) return isRemoved ? "deleted" : "absent";
-  return isChanged ? "changed" : "unchanged";
+  if (outcome === null) return isAnother ? "deleted" : "absent";
+  return isAnother ? "changed" : "unchanged";
 }
 
 interface Task {

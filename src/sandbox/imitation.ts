@@ -1,5 +1,6 @@
 import type { FastifyInstance } from "fastify";
-import type { Population } from "./population.ts";
+import type { WebhookDialect } from "./deliveries.ts";
+import type { Dice, Population } from "./population.ts";
 import type { Rates } from "./traces.ts";
 
 /** What an imitation is given of the world it lives in. */
@@ -12,6 +13,10 @@ export interface World {
   readonly seed: number;
   /** Registers what must be forgotten on `POST /__control/reset`: overlays, tokens, quotas. */
   readonly onReset: (callback: () => void) => void;
+  /** Tells whoever subscribed to the source's webhooks that something happened, as the provider words it. */
+  readonly notify: (source: string, event: object) => void;
+  /** Registers how one random, likely change is made to a source's records, for `POST /__control/changes`. */
+  readonly onChange: (source: string, change: (dice: Dice) => void) => void;
 }
 
 /** One record that a source keeps about a person. */
@@ -33,6 +38,8 @@ export interface Imitation {
   readonly name: string;
   /** What share of the people it knows, and how many of them twice; seven in ten, once, unless stated. */
   readonly rates?: Rates;
+  /** How it calls others when something changes; it does not unless stated. */
+  readonly webhooks?: WebhookDialect;
   /** Base URL and credentials as the environment variables a client reads. `origin` is e.g. `http://127.0.0.1:4100`. */
   environment(origin: string): Readonly<Record<string, string>>;
   /** Mounts the routes on an instance that already carries the prefix. State is fresh for each call. */

@@ -3,10 +3,11 @@ import { fastify } from "fastify";
 import type { FastifyInstance } from "fastify";
 import { createCallCounter } from "./calls.ts";
 import { mountControl } from "./control.ts";
+import { DeliveryBook } from "./deliveries.ts";
 import { createFaultBook } from "./fault-book.ts";
 import type { Imitation, World } from "./imitation.ts";
 import { injectFaults } from "./inject.ts";
-import { createPopulation } from "./population.ts";
+import { createPopulation, type Dice } from "./population.ts";
 
 /** How to start a sandbox. */
 export interface SandboxOptions {
@@ -57,7 +58,18 @@ function mountAll(app: FastifyInstance, options: SandboxOptions): void {
   const calls = createCallCounter(imitations.map(({ name }) => name));
   const faults = createFaultBook();
   const resets: (() => void)[] = [];
-  const world: World = { population, clock, quotas, seed, onReset: callback => void resets.push(callback) };
+  const deliveries = new DeliveryBook(clock);
+  const changes = new Map<string, (dice: Dice) => void>();
+  const world: World = {
+    population,
+    clock,
+    quotas,
+    seed,
+    onReset: callback => void resets.push(callback),
+    notify: (source, event) => deliveries.notify(source, event),
+    onChange: (source, change) => void changes.set(source, change),
+  };
+  app.addHook("onClose", async () => deliveries.clear());
   for (const imitation of imitations) {
     const mount = async (instance: FastifyInstance) => {
       injectFaults(instance, { source: imitation.name, faults, calls, clock });
@@ -65,7 +77,8 @@ function mountAll(app: FastifyInstance, options: SandboxOptions): void {
     };
     app.register(mount, { prefix: `/${imitation.name}` });
   }
-  const control = async (instance: FastifyInstance) => mountControl(instance, { calls, faults, population, imitations, resets });
+  const control = async (instance: FastifyInstance) =>
+    mountControl(instance, { calls, faults, population, imitations, resets, deliveries, changes });
   app.register(control, { prefix: "/__control" });
 }
 

@@ -1,9 +1,6 @@
-import { createHash, timingSafeEqual } from "node:crypto";
 import { open } from "node:fs/promises";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import { AccessError } from "../core/errors.ts";
-import type { Secret } from "../core/secret.ts";
-import { isCrossSite } from "./csrf.ts";
+import { admit, type Door } from "./admit.ts";
 import { rangeOf } from "./range.ts";
 
 /** What a client asks for; what it leaves out is undefined. */
@@ -29,10 +26,8 @@ export interface TableExport {
 export interface ExportOptions {
   /** Throws `REQUEST_INVALID` for what is not there. */
   readonly find: (request: TableRequest) => Promise<TableExport>;
-  /** The bearer token that whoever has it exports with; null: nobody but this machine may, and only while the server listens on loopback. */
-  readonly token: Secret | null;
-  /** Whether the server listens on loopback alone. */
-  readonly isLoopback: boolean;
+  /** Who may export. */
+  readonly door: Door;
 }
 
 interface ExportQuery {
@@ -44,7 +39,7 @@ interface ExportQuery {
 /** `GET /export/<table>?format=&columns=&version=`: a table of a dataset as a file, whole or in ranges. */
 export function mountExport(app: FastifyInstance, options: ExportOptions): void {
   app.get<{ Params: { table: string }; Querystring: ExportQuery }>("/export/:table", async (request, reply) => {
-    admit(options, request, reply);
+    admit(options.door, request, reply);
     const { format, columns, version } = request.query;
     const found = await options.find({
       table: request.params.table,
@@ -59,30 +54,6 @@ export function mountExport(app: FastifyInstance, options: ExportOptions): void 
 }
 
 const one = (value: string | string[] | undefined): string | undefined => (Array.isArray(value) ? value.at(-1) : value);
-
-const isLocal = (address: string): boolean => /^(127\.|::1$|::ffff:127\.)/.test(address);
-const proxyHeaders = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"];
-
-/** Throws `ACCESS_EXPORT` for who may not export. */
-function admit({ token, isLoopback }: ExportOptions, { headers, socket }: FastifyRequest, reply: FastifyReply): void {
-  if (isCrossSite(headers)) throw new AccessError("ACCESS_CROSS_SITE", "a browser sent this request for another site");
-  if (token === null) {
-    const isForwarded = proxyHeaders.some(name => headers[name] !== undefined);
-    if (isLoopback && !isForwarded && isLocal(socket.remoteAddress ?? "")) return;
-    throw new AccessError("ACCESS_EXPORT", "this server exports nothing: no EXPORT_TOKEN is set");
-  }
-  const given = /^Bearer +(\S+)$/i.exec(headers.authorization ?? "")?.[1];
-  if (given !== undefined && isSame(given, token.reveal())) return;
-  const problem = given === undefined ? "" : ', error="invalid_token"';
-  reply.header("www-authenticate", `Bearer realm="tributary", scope="export"${problem}`); // RFC 6750, section 3
-  throw new AccessError("ACCESS_EXPORT", given === undefined ? "an export wants a token" : "this token may not export");
-}
-
-/** Takes as long whatever is given. */
-function isSame(given: string, token: string): boolean {
-  const digest = (text: string) => createHash("sha256").update(text).digest();
-  return timingSafeEqual(digest(given), digest(token));
-}
 
 async function send(found: TableExport, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
   const etag = `"${found.tag}"`;

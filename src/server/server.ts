@@ -10,6 +10,8 @@ import { isCrossSite } from "./csrf.ts";
 import { type ExportOptions, mountExport } from "./export-route.ts";
 import { mountExplorer } from "./explorer-route.ts";
 import { metricsText, metricsType, type PrometheusMeter } from "./metrics.ts";
+import { type InboxRouteOptions, mountInbox } from "./intake-route.ts";
+import { mountWebhooks, type WebhookOptions } from "./webhook-route.ts";
 import { BadRequest, type MediaType, negotiate, operationsIn } from "./graphql-request.ts";
 
 export interface ServerOptions {
@@ -25,13 +27,17 @@ export interface ServerOptions {
   readonly meter?: PrometheusMeter;
   /** What `/export` gives out; there is no such route without it. */
   readonly exports?: ExportOptions;
+  /** Where webhooks are taken in; there is no such route without it. */
+  readonly webhooks?: WebhookOptions;
+  /** Where the inbox is looked after; there is no such route without it. */
+  readonly inbox?: InboxRouteOptions;
   /** Whether the process has finished starting and is not stopping; and what it lacks, for people. */
   readonly readiness: () => Promise<{ readonly isReady: boolean; readonly [fact: string]: unknown }>;
 }
 
 const deadlineHeader = "x-tributary-deadline-ms";
 
-/** The HTTP server: GraphQL at `/graphql`, the explorer at `/`, `/healthz`, `/readyz` and `/metrics`. */
+/** The HTTP server: GraphQL at `/graphql`, the explorer at `/`, `/export`, `/webhooks`, `/intake`, `/healthz`, `/readyz` and `/metrics`. */
 export function createServer(options: ServerOptions): FastifyInstance {
   const app = Fastify({
     logger: false,
@@ -88,6 +94,8 @@ export function createServer(options: ServerOptions): FastifyInstance {
   const { meter, gateway } = options;
   if (meter) app.get("/metrics", async (_request, reply) => reply.type(metricsType).send(await metricsText(gateway, meter)));
   if (options.exports) mountExport(app, options.exports);
+  if (options.webhooks) mountWebhooks(app, options.webhooks);
+  if (options.inbox) mountInbox(app, options.inbox);
   if (options.hasExplorer) mountExplorer(app);
   return app;
 }

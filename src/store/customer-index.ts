@@ -75,6 +75,11 @@ export class CustomerIndex {
     this.#forget();
   }
 
+  /** Notes that a record changed which the index does not know yet. */
+  async markBehind(): Promise<void> {
+    await this.#database.query("UPDATE customer_index SET is_behind = true");
+  }
+
   /** Whether a collection was read to its end since the index was made. */
   async isBehind(): Promise<boolean> {
     const [row] = await this.#database.query<{ is_behind: boolean }>("SELECT is_behind FROM customer_index");

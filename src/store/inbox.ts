@@ -28,7 +28,6 @@ export interface StreamPosition {
 
 /** `waiting`: to be processed; `dead`: given up until somebody looks at it; `discarded`: by somebody. */
 export type InboxState = "waiting" | "done" | "dead" | "discarded";
-export const inboxStates: readonly InboxState[] = ["waiting", "done", "dead", "discarded"];
 
 /** An event in the inbox. Times are ms since the epoch. */
 export interface InboxEvent {

@@ -105,4 +105,14 @@ export const migrations: readonly string[] = [
     saved_at_ms bigint NOT NULL
   );
   `,
+  `
+  -- Records that were removed not long ago: an older reading does not bring them back.
+  CREATE TABLE mirror_gone (
+    collection text COLLATE "C" NOT NULL,
+    key text COLLATE "C" NOT NULL,
+    at_ms bigint NOT NULL,
+    PRIMARY KEY (collection, key)
+  );
+  CREATE INDEX mirror_gone_at ON mirror_gone (at_ms);
+  `,
 ];

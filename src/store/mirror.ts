@@ -11,6 +11,22 @@ export interface MirrorRecord {
   readonly fetchedAtMs: number;
 }
 
+/** A record that is now another than it was. */
+export interface ChangedRecord {
+  readonly key: string;
+  /** Keys of the record that it belongs to, and belonged to before. */
+  readonly owners: readonly string[];
+}
+
+/** A removed record's key is kept so long, in ms, so that no older reading brings it back. */
+const GONE_KEPT_MS = 3_600_000;
+
+interface ChangedRow {
+  readonly key: string;
+  readonly owner: string | null;
+  readonly former: string | null;
+}
+
 interface Row {
   readonly key: string;
   readonly entity: AnyEntity;
@@ -44,17 +60,51 @@ export class Mirror {
     return rows.map(recordOf);
   }
 
-  /** Writes records over what is there, unless what is there is newer. */
-  async put(collection: string, records: readonly MirrorRecord[]): Promise<void> {
-    await this.#database.query(
-      `INSERT INTO mirror (collection, key, entity, issues, clues, fetched_at_ms)
-       SELECT $1, item->'entity'->>'key', item->'entity', item->'issues', item->'clues', (item->>'fetchedAtMs')::bigint
-       FROM jsonb_array_elements($2::jsonb) AS item
-       ON CONFLICT (collection, key) DO UPDATE
-       SET entity = excluded.entity, issues = excluded.issues, clues = excluded.clues, fetched_at_ms = excluded.fetched_at_ms
-       WHERE mirror.fetched_at_ms <= excluded.fetched_at_ms`,
+  /** Writes records over what is there, unless what is there is newer, or was removed since. Returns those that are now others than they were. */
+  async put(collection: string, records: readonly MirrorRecord[]): Promise<readonly ChangedRecord[]> {
+    if (records.length === 0) return [];
+    const rows = await this.#database.query<ChangedRow>(
+      `WITH given AS (
+         SELECT item->'entity'->>'key' AS key, item->'entity' AS entity, item->'issues' AS issues, item->'clues' AS clues,
+           (item->>'fetchedAtMs')::bigint AS fetched_at_ms
+         FROM jsonb_array_elements($2::jsonb) AS item
+       ), before AS (
+         SELECT key, entity FROM mirror WHERE collection = $1 AND key IN (SELECT key FROM given)
+       ), written AS (
+         INSERT INTO mirror (collection, key, entity, issues, clues, fetched_at_ms)
+         SELECT $1, key, entity, issues, clues, fetched_at_ms FROM given
+         WHERE NOT EXISTS (
+           SELECT FROM mirror_gone AS gone WHERE gone.collection = $1 AND gone.key = given.key AND gone.at_ms > given.fetched_at_ms)
+         ORDER BY key
+         ON CONFLICT (collection, key) DO UPDATE
+         SET entity = excluded.entity, issues = excluded.issues, clues = excluded.clues, fetched_at_ms = excluded.fetched_at_ms
+         WHERE mirror.fetched_at_ms <= excluded.fetched_at_ms
+         RETURNING key, entity
+       )
+       SELECT key, written.entity->>'customer' AS owner, before.entity->>'customer' AS former
+       FROM written LEFT JOIN before USING (key) WHERE before.entity IS DISTINCT FROM written.entity ORDER BY key`,
       [collection, JSON.stringify(latestPerKey(records))],
     );
+    return rows.map(changedOf);
+  }
+
+  /** Removes records that their source does not have any more, unless what is there is newer than that word of it (ms since the epoch). Returns those that were there. */
+  async remove(collection: string, keys: readonly string[], atMs: number): Promise<readonly ChangedRecord[]> {
+    if (keys.length === 0) return [];
+    return this.#database.transaction(async inside => {
+      await inside.query("DELETE FROM mirror_gone WHERE at_ms < $1", [atMs - GONE_KEPT_MS]);
+      await inside.query(
+        `INSERT INTO mirror_gone SELECT DISTINCT $1, key, $3::bigint FROM unnest($2::text[]) AS key ORDER BY key
+         ON CONFLICT (collection, key) DO UPDATE SET at_ms = greatest(mirror_gone.at_ms, excluded.at_ms)`,
+        [collection, keys, atMs],
+      );
+      const rows = await inside.query<ChangedRow>(
+        `DELETE FROM mirror WHERE collection = $1 AND key = ANY($2) AND fetched_at_ms <= $3
+         RETURNING key, entity->>'customer' AS owner, NULL AS former`,
+        [collection, keys, atMs],
+      );
+      return rows.map(changedOf);
+    });
   }
 
   /** How many records of a collection there are. */
@@ -109,6 +159,11 @@ const recordOf = (row: Row): MirrorRecord => ({
   issues: row.issues,
   clues: row.clues,
   fetchedAtMs: Number(row.fetched_at_ms),
+});
+
+const changedOf = ({ key, owner, former }: ChangedRow): ChangedRecord => ({
+  key,
+  owners: [...new Set([owner, former].filter(each => each !== null))],
 });
 
 /** One statement may not write a row twice: of the same key the last one counts. */

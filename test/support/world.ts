@@ -1,3 +1,7 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { DeliveryCounts } from "../../src/sandbox/deliveries.ts";
 import { startSandbox } from "../../src/sandbox/server.ts";
 import { readConfig } from "../../src/app/config.ts";
 import { createProduct, type Product } from "../../src/app/product.ts";
@@ -36,6 +40,8 @@ export interface WorldOptions {
   readonly hasExplorer?: boolean;
   /** Whether the customer index is filled before the world is given out. */
   readonly isFilled?: boolean;
+  /** Where raw material goes; a folder of its own unless given. */
+  readonly home?: string;
 }
 
 /** A sandbox and a graph over it, on loopback, with everything kept in memory. */
@@ -50,7 +56,8 @@ export async function startWorld(options: WorldOptions = {}) {
   });
   const environment = { ...sandbox.environment, ...options.environment };
   const lines: Line[] = [];
-  const config = readConfig({ ...environment, EXPLORER: "off" });
+  const home = options.home ?? (await mkdtemp(join(tmpdir(), "world-")));
+  const config = readConfig({ ...environment, TRIBUTARY_HOME: home, EXPLORER: "off" });
   const product: Product = await createProduct({
     config,
     catalog: await discoverSources(),
@@ -60,6 +67,8 @@ export async function startWorld(options: WorldOptions = {}) {
   });
   if (options.isFilled !== false) await product.refresher.start();
   const readiness = async () => ({ isReady: true });
+  await product.intake.start();
+  let address = "";
   const { gateway, engine, meter } = product;
   const server = createServer({
     gateway,
@@ -70,8 +79,13 @@ export async function startWorld(options: WorldOptions = {}) {
     deadlineMs: config.deadlineMs,
     hasExplorer: options.hasExplorer ?? false,
     readiness,
+    webhooks: { receive: (source, delivery) => product.intake.receive(source, delivery), publicUrl: () => address },
+    inbox: {
+      intake: product.intake,
+      door: { scope: "intake", code: "ACCESS_INTAKE", variable: "INTAKE_TOKEN", token: null, isLoopback: true },
+    },
   });
-  const address = await server.listen({ host: "127.0.0.1", port: 0 });
+  address = await server.listen({ host: "127.0.0.1", port: 0 });
   const control = (path: string, method = "GET", body?: object) =>
     fetch(`${sandbox.origin}/__control/${path}`, {
       method,
@@ -88,6 +102,15 @@ export async function startWorld(options: WorldOptions = {}) {
     sandbox,
     environment,
     lines,
+    /** Has a source's webhooks called here. */
+    async hear(source: string, more: object = {}): Promise<void> {
+      const secret = environment[`${source.toUpperCase()}_WEBHOOK_SECRET`];
+      const response = await control(`deliveries/${source}`, "PUT", { url: `${address}/webhooks/${source}`, secret, ...more });
+      if (!response.ok) throw new Error(await response.text());
+    },
+    /** Changes records of a source at random. */
+    change: async (source: string, count: number, seed = 1) => void (await control("changes", "POST", { source, count, seed })),
+    deliveries: async () => (await (await control("deliveries")).json()) as Record<string, DeliveryCounts>,
     url: `${address}/graphql`,
     address,
     ask: (query: string, variables: object = {}, headers: Record<string, string> = {}) =>
@@ -110,6 +133,7 @@ export async function startWorld(options: WorldOptions = {}) {
       await server.close();
       await product.close();
       await sandbox.close();
+      if (options.home === undefined) await rm(home, { recursive: true, force: true });
     },
   };
 }

@@ -7,6 +7,8 @@ import { createProduct, type Product } from "../product.ts";
 import type { Refreshed } from "../refresher.ts";
 import { discoverSources } from "../registry.ts";
 import { exportsOf } from "../exports.ts";
+import { doorOf } from "../door.ts";
+import { ConfiguredSecrets } from "../secrets.ts";
 import { untilStopped } from "../until-stopped.ts";
 
 /** The first reading of the sources may keep the start waiting this long, in ms; then it goes on beside the service. */
@@ -20,12 +22,20 @@ export async function serve(): Promise<void> {
   await serveGraph(config, process.env);
 }
 
-/** Starts the graph, says when it is ready, and runs it until a signal; then finishes what runs. `onOpen`: once the store is this process's own. */
-export async function serveGraph(config: Config, environment: Environment, onOpen?: () => Promise<void>): Promise<void> {
+/** What who starts the graph does beside it. */
+export interface ServeHooks {
+  /** Once the store is this process's own. */
+  readonly onOpen?: () => Promise<void>;
+  /** Once it listens, at this address. */
+  readonly onListening?: (address: string) => Promise<void>;
+}
+
+/** Starts the graph, says when it is ready, and runs it until a signal; then finishes what runs. */
+export async function serveGraph(config: Config, environment: Environment, hooks: ServeHooks = {}): Promise<void> {
   const logger = createLogger(config.logLevel, config.logFile);
   const product = await createProduct({ config, catalog: await discoverSources(), environment, logger });
   console.log(`Store: ${product.store.description}`);
-  await onOpen?.();
+  await hooks.onOpen?.();
   const state = { isStopping: false };
   const readiness = () => readinessOf(product, state.isStopping);
   const { deadlineMs, hasExplorer, allowedHosts } = config;
@@ -39,15 +49,30 @@ export async function serveGraph(config: Config, environment: Environment, onOpe
     allowedHosts,
     readiness,
     exports: exportsOf(config, environment, logger),
+    webhooks: {
+      receive: (source, delivery) => product.intake.receive(source, delivery),
+      publicUrl: () => publicUrlOf(config, server),
+    },
+    inbox: {
+      intake: product.intake,
+      door: doorOf(
+        { scope: "intake", code: "ACCESS_INTAKE", variable: "INTAKE_TOKEN" },
+        config.isLoopback,
+        new ConfiguredSecrets(environment, logger),
+      ),
+    },
   });
   try {
     const stopped = untilStopped();
     void stopped.then(() => (state.isStopping = true));
+    await product.intake.start();
     await Promise.race([fillFirst(product), stopped, sleep(FIRST_FILL_MS, undefined, { ref: false })]);
     if (!state.isStopping) {
       const missing = await product.gateway.unindexed();
       if (missing.length > 0) console.log(`Not in the index yet: ${missing.join(", ")}. Answers say so until they are.`);
-      console.log(`Tributary is ready: ${await listen(server, config)}/graphql`);
+      const address = await listen(server, config);
+      await hooks.onListening?.(address);
+      console.log(`Tributary is ready: ${address}/graphql`);
     }
     await stopped;
     console.log("Stopping: finishing what runs.");
@@ -96,6 +121,12 @@ function printResult(result: Refreshed): void {
     ? [`${records} records`, ...odd].join(", ")
     : `not readable now (${error?.code}: ${error?.message}); trying again in the background`;
   console.log(`  ${collection}: ${outcome}`);
+}
+
+/** Under which sources reach the server: as it was set, else where it listens. */
+function publicUrlOf({ publicUrl, host, port }: Config, server: ReturnType<typeof createServer>): string {
+  const address = server.server.address();
+  return publicUrl ?? `http://${host}:${address !== null && typeof address === "object" ? address.port : port}`;
 }
 
 async function listen(server: ReturnType<typeof createServer>, config: Config): Promise<string> {

@@ -24,7 +24,8 @@ export async function start(): Promise<void> {
     // Another seed or size is another world: its customers must not meet those of the world before.
     const store = `sandbox-${config.sandbox.seed}-${config.sandbox.customers}`;
     const onOpen = () => saveEnvironment(`${config.home}/sandbox.env`, environment);
-    await serveGraph({ ...config, logFile, store }, { ...process.env, ...environment }, onOpen);
+    const onListening = (graph: string) => beCalled(origin, environment, graph);
+    await serveGraph({ ...config, logFile, store }, { ...process.env, ...environment }, { onOpen, onListening });
   } finally {
     sandbox.kill("SIGTERM");
   }
@@ -35,6 +36,23 @@ async function saveEnvironment(file: string, environment: Readonly<Record<string
   await mkdir(dirname(file), { recursive: true });
   const lines = Object.entries(environment).map(([name, value]) => `${name}=${value}\n`);
   await writeFile(file, lines.join(""), { mode: 0o600 });
+}
+
+/** Has the sandbox call the graph for every change at a source that has webhooks, as one would set it up at the provider. */
+async function beCalled(origin: string, environment: Readonly<Record<string, string>>, graph: string): Promise<void> {
+  const variable = /^(.+)_WEBHOOK_SECRET$/;
+  for (const [name, secret] of Object.entries(environment)) {
+    const source = variable.exec(name)?.[1]?.toLowerCase();
+    if (source === undefined) continue;
+    const response = await fetch(`${origin}/__control/deliveries/${source}`, {
+      method: "PUT",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ url: `${graph}/webhooks/${source}`, secret }),
+      signal: AbortSignal.timeout(5_000),
+    });
+    if (!response.ok)
+      throw new ConfigError("CONFIG_INVALID", `the sandbox does not call ${source}'s webhooks: ${await response.text()}`);
+  }
 }
 
 /** Waits until the sandbox says where it is; throws when it ends instead. */

@@ -107,7 +107,8 @@ async function stage(isBatch = false) {
       mirror: { put: async () => [], remove: async () => [] },
       keeperOf: () => book.keeperOf(entry, isBatch ? "found[*]" : "person"),
       recordIn: () => undefined,
-      onChanges: async () => undefined,
+      onChanges: () => undefined,
+      clock,
     };
     return applyEvents(parts, entry, new Map(keys.map(key => [key, [event(key)]])), context);
   };

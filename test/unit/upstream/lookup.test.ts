@@ -7,7 +7,6 @@ import type { Missing } from "../../../src/source/collection.ts";
 import * as t from "../../../src/source/index.ts";
 import type { UpstreamRequest } from "../../../src/source/request.ts";
 import { lookupRecords } from "../../../src/upstream/lookup.ts";
-import type { Upstream } from "../../../src/upstream/upstream.ts";
 
 const nothing = t.literal(null);
 const context = { priority: "live" as const, signal: new AbortController().signal, deadlineAtMs: 1, requestId: "r" };
@@ -56,7 +55,7 @@ async function look(keys: readonly string[], answering: Answering, missing?: Mis
     const text = JSON.stringify(body);
     return Promise.resolve({ status: 200, headers: {}, text, body: parseJson(text), problems: [], receivedAtMs: 0, attempts: 1 });
   };
-  const found = await lookupRecords({ send } as unknown as Upstream, entryWith(missing), keys, context);
+  const found = await lookupRecords({ send }, entryWith(missing), keys, context);
   const outcomes = [...found].map(([key, outcome]) => {
     if (outcome instanceof UpstreamError) return [key, outcome.code];
     return [key, outcome === null ? "absent" : "record"];

@@ -1,0 +1,80 @@
+import { ConfigError, RequestError } from "../../core/errors.ts";
+import type { InboxEvent } from "../../store/inbox.ts";
+import { readConfig } from "../config.ts";
+import { createLogger } from "../logger.ts";
+import { ConfiguredSecrets } from "../secrets.ts";
+
+interface Options {
+  readonly url?: string;
+  readonly json?: boolean;
+}
+
+interface ListOptions extends Options {
+  readonly state?: string;
+  readonly source?: string;
+  readonly limit?: string;
+}
+
+type Shown = Omit<InboxEvent, "body">;
+const TIMEOUT_MS = 30_000;
+
+/** Lists the inbox of a running server, the newest first. */
+export async function intakeListCommand(options: ListOptions): Promise<void> {
+  const { state, source, limit } = options;
+  const query = new URLSearchParams(
+    Object.entries({ state, source, limit }).filter(([, value]) => value !== undefined) as [string, string][],
+  );
+  const { events } = await ask<{ events: readonly Shown[] }>(options, `events?${query.toString()}`);
+  if (options.json) return console.log(JSON.stringify(events));
+  if (events.length === 0) console.log("There are no such events.");
+  for (const event of events) console.log(lineOf(event));
+}
+
+/** Shows one event, with its text. */
+export async function intakeShowCommand(id: string, options: Options): Promise<void> {
+  const { body, ...event } = await ask<InboxEvent>(options, `events/${encodeURIComponent(id)}`);
+  if (options.json) return console.log(JSON.stringify({ ...event, body }));
+  console.log(lineOf(event));
+  console.log(`  known by ${event.identity}, came ${event.deliveries} times, first by ${event.channel}`);
+  console.log(body);
+}
+
+/** Lets dead events be processed anew, or gives events up. */
+export async function intakeDecideCommand(
+  action: "retry" | "discard",
+  ids: readonly string[],
+  options: Options & { all?: boolean },
+) {
+  if (options.all !== true && ids.length === 0)
+    throw new RequestError("REQUEST_INVALID", "name the events by their ids, or say --all for all that are dead");
+  const body = JSON.stringify({ ids: options.all ? "all" : ids });
+  const { events } = await ask<{ events: number }>(options, action, { method: "POST", body });
+  if (options.json) return console.log(JSON.stringify({ events }));
+  console.log(`${events} ${events === 1 ? "event" : "events"} ${action === "retry" ? "will be processed anew" : "discarded"}.`);
+}
+
+function lineOf({ id, source, collection, key, type, state, attempts, receivedAtMs, dueAtMs, outcome }: Shown): string {
+  const object = collection === null ? source : `${collection}:${key}`;
+  const next = state === "waiting" && attempts > 0 ? `, again at ${new Date(dueAtMs).toISOString()}` : "";
+  const tries = attempts > 1 ? ` after ${attempts} attempts` : "";
+  return `${id} ${new Date(receivedAtMs).toISOString()} ${object} ${type}: ${state}${tries}${outcome === null ? "" : ` (${outcome})`}${next}`;
+}
+
+async function ask<Answer>({ url }: Options, path: string, init: RequestInit = {}): Promise<Answer> {
+  const config = readConfig(process.env);
+  const base = url ?? `http://127.0.0.1:${config.port}`;
+  const secrets = new ConfiguredSecrets(process.env, createLogger("silent", null));
+  const token =
+    secrets.originOf("INTAKE_TOKEN") === undefined ? {} : { authorization: `Bearer ${secrets.read("INTAKE_TOKEN").reveal()}` };
+  const headers = { ...token, ...(init.body ? { "content-type": "application/json" } : {}) };
+  let response: Response;
+  try {
+    response = await fetch(`${base}/intake/${path}`, { ...init, headers, signal: AbortSignal.timeout(TIMEOUT_MS) });
+  } catch (cause) {
+    throw new ConfigError("CONFIG_INVALID", `no server answers at ${base}: start one, or name it with --url`, { cause });
+  }
+  const answer = (await response.json()) as Answer & { errors?: readonly { message: string }[] };
+  if (!response.ok)
+    throw new RequestError("REQUEST_INVALID", answer.errors?.[0]?.message ?? `the server answered ${response.status}`);
+  return answer;
+}
