@@ -6,6 +6,7 @@ import type { Collection } from "./collection.ts";
 import type { Failures } from "./failures.ts";
 import { eventsProblem } from "./events.ts";
 import type { Learned, Limit } from "./limits.ts";
+import { type Stream, streamProblem } from "./streams.ts";
 import { signatureProblem, type Webhooks } from "./webhooks.ts";
 
 /** How a source is spoken to, the same for all its collections. */
@@ -61,6 +62,8 @@ export interface SourceSpec {
   readonly collections: Readonly<Record<string, Collection>>;
   /** How the source calls us when something changes. */
   readonly webhooks?: Webhooks;
+  /** How the source says what changes over connections that stay open; by name, which is the channel of their events. */
+  readonly streams?: Readonly<Record<string, Stream>>;
 }
 
 /** A declared source. */
@@ -78,6 +81,7 @@ export function defineSource(spec: SourceSpec): Source {
   const problem =
     webhooks && (signatureProblem(webhooks.signature) ?? eventsProblem(webhooks.events, Object.keys(spec.collections)));
   if (problem !== undefined) refuse(`${spec.name}: webhooks`, problem);
+  for (const [name, stream] of Object.entries(spec.streams ?? {})) checkStream(spec, name, stream);
   return Object.freeze({ kind: "source", ...spec });
 }
 
@@ -90,6 +94,12 @@ export const secretVariables = ({ client: { auth, tls } }: SourceSpec): readonly
 
 function refuse(place: string, problem: string): never {
   throw new ConfigError("SOURCE_INVALID", `${place}: ${problem}`);
+}
+
+function checkStream(spec: SourceSpec, name: string, stream: Stream): void {
+  if (name === "webhook" || !/^[a-z][a-zA-Z0-9]*$/.test(name)) refuse(`${spec.name}: streams`, `${name} is no name for a stream`);
+  const problem = streamProblem(stream) ?? eventsProblem(stream.events, Object.keys(spec.collections));
+  if (problem !== undefined) refuse(`${spec.name}: streams.${name}`, problem);
 }
 
 function checkLimit(place: string, limit: Limit): void {
