@@ -88,8 +88,14 @@ export function defineSource(spec: SourceSpec): Source {
 /** The environment variable that replaces a source's base URL. */
 export const baseUrlVariable = (source: SourceSpec): string => `${source.name.toUpperCase()}_BASE_URL`;
 /** The environment variables that hold a source's secrets. */
-export const secretVariables = ({ client: { auth, tls } }: SourceSpec): readonly string[] => [
-  ...new Set([...secretNamesOf(auth), ...(tls ? Object.values(tls) : [])]),
+export const secretVariables = ({ client: { auth, tls }, streams = {} }: SourceSpec): readonly string[] => [
+  ...new Set([
+    ...secretNamesOf(auth),
+    ...(tls ? Object.values(tls) : []),
+    ...Object.values(streams).flatMap(stream =>
+      stream.transport === "kafka" && stream.login ? [stream.login.user, stream.login.password] : [],
+    ),
+  ]),
 ];
 
 function refuse(place: string, problem: string): never {

@@ -2,7 +2,7 @@ import type { EventRules } from "./events.ts";
 import type { Parameters } from "./request.ts";
 
 /** How a source says what changes over a connection that stays open. Credentials are the source's own. */
-export type Stream = WebStream;
+export type Stream = WebStream | LogStream;
 
 /** A stream over HTTP or WebSocket. */
 export type WebStream = EventStream | LineStream | SocketStream;
@@ -53,9 +53,35 @@ export interface Resume {
   readonly name: string;
 }
 
+/**
+ * A topic of a Kafka cluster. The consumer group keeps the position: it is moved only when what came before it is durable. The brokers come from
+ * `<SOURCE>_KAFKA_BROKERS`, `host:port` with commas between. @see https://kafka.apache.org/documentation/#theconsumer
+ */
+export interface LogStream extends StreamBasis {
+  readonly transport: "kafka";
+  readonly topic: string;
+  /** The consumer group; those who name the same one share the topic's partitions. */
+  readonly group: string;
+  /** Whether the brokers are spoken to over TLS; false unless stated. */
+  readonly tls?: boolean;
+  /** The secrets of a user of the cluster. @see https://www.rfc-editor.org/rfc/rfc5802 */
+  readonly login?: {
+    readonly mechanism: "PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512";
+    readonly user: string;
+    readonly password: string;
+  };
+  /** A broker that does not answer for so long, in ms, is taken for dead; 60,000 unless stated. */
+  readonly stallMs?: number;
+}
+
 /** What is wrong with a stream; undefined when nothing is. */
 export function streamProblem(stream: Stream): string | undefined {
   if (stream.maxMessageBytes !== undefined && !(stream.maxMessageBytes > 0)) return "maxMessageBytes is greater than zero";
-  if (!stream.path.startsWith("/")) return "a stream's path starts with /";
-  return stream.stallMs !== undefined && !(stream.stallMs > 0) ? "stallMs is greater than zero" : undefined;
+  if (stream.stallMs !== undefined && !(stream.stallMs > 0)) return "stallMs is greater than zero";
+  if (stream.transport === "kafka")
+    return stream.topic === "" || stream.group === "" ? "a topic and a consumer group are named" : undefined;
+  return stream.path.startsWith("/") ? undefined : "a stream's path starts with /";
 }
+
+/** The environment variable that names the brokers of a source's Kafka cluster. */
+export const kafkaBrokersVariable = (source: string): string => `${source.toUpperCase()}_KAFKA_BROKERS`;

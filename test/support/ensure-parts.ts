@@ -1,6 +1,7 @@
-/** Before the tests: they try the explorer in a real browser and share state over a real Redis and a real PostgreSQL. Installs Debian's where that can be done, else says what to do. */
+/** Before the tests: they try the explorer in a real browser and share state over a real Redis and a real PostgreSQL, and read from a real Kafka. Installs Debian's where that can be done, else says what to do. */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
+import { fetchKafka, hasKafka } from "./kafka/artifacts.ts";
 import { postgresFolder } from "./postgres-folder.ts";
 
 const has = (command: string): boolean => spawnSync("which", [command]).status === 0;
@@ -21,6 +22,8 @@ const parts = [
     remedy: "and put it on the PATH",
     isThere: () => postgresFolder() !== undefined,
   },
+  { name: "Java", package: "openjdk-17-jre-headless", remedy: "and put java on the PATH", isThere: () => has("java") },
+  { name: "Maven", package: "maven", remedy: "and put mvn on the PATH", isThere: () => hasKafka() || has("mvn") },
 ];
 
 const missing = () => parts.filter(part => !part.isThere());
@@ -35,4 +38,8 @@ if (missing().length > 0) {
     console.error(`The tests need ${part.name}: install it (Debian: apt-get install ${part.package}), ${part.remedy}.`);
     process.exitCode = 1;
   }
+}
+if (!fetchKafka()) {
+  console.error("The tests need Apache Kafka, which Maven could not fetch: see what it says above.");
+  process.exitCode = 1;
 }

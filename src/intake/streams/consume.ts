@@ -2,7 +2,7 @@ import { asError, TributaryError, UpstreamError } from "../../core/errors.ts";
 import type { Clock, Logger, Random } from "../../core/ports.ts";
 import { type BackoffPolicy, ceilingMs, delayMs } from "../../upstream/backoff.ts";
 import { Queue, type QueueBounds } from "./queue.ts";
-import type { Ended, Flow, Reader } from "./reader.ts";
+import type { Ended, Flow, Reader, Received } from "./reader.ts";
 import type { Sink } from "./sink.ts";
 import { Watchdog } from "./watchdog.ts";
 
@@ -65,6 +65,12 @@ const problemFacts = (problem: Error) => ({
   ...(problem instanceof TributaryError && { code: problem.code, details: problem.details }),
 });
 
+/** The last message of each lane stands for those before it. */
+function acknowledge(durable: readonly Received[]): void {
+  const last = new Map(durable.flatMap(({ acknowledge: each }) => (each ? [[each.lane, each.send] as const] : [])));
+  for (const send of last.values()) send();
+}
+
 /** One connection: from the position to the last message that came over it being durable. */
 class Connection {
   readonly #options: ConsumeOptions;
@@ -123,6 +129,7 @@ class Connection {
     const heard = () => this.#watchdog.heard();
     return {
       heard,
+      drained: () => this.#queue.emptied(),
       put: async received => {
         this.received++;
         heard();
@@ -145,6 +152,7 @@ class Connection {
       });
       // What is not durable comes again: the position has not moved.
       if (!isDurable) return this.#queue.close();
+      acknowledge(taken);
       this.#queue.release(taken);
     }
   }

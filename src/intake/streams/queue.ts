@@ -46,6 +46,11 @@ export class Queue {
     this.#changed();
   }
 
+  /** Resolves when all that was put has been released, or the queue is closed. */
+  async emptied(): Promise<void> {
+    while (this.#messages > 0 && !this.#isClosed) await this.#change.promise;
+  }
+
   /** Nothing is put any more; nobody waits for room any more. */
   close(): void {
     this.#isClosed = true;

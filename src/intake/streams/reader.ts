@@ -4,12 +4,16 @@ import type { StreamMessage } from "./sink.ts";
 export interface Received {
   readonly message: StreamMessage;
   readonly position: string | null;
+  /** Tells the source that this message and those before it in its lane are durable, where the source wants to know. */
+  readonly acknowledge?: { readonly lane: number; readonly send: () => void };
 }
 
 /** Where a reader puts what it reads. */
 export interface Flow {
   /** Takes a message in any case; resolves when there is room for another. Whoever can stop reading stops until then. */
   put(received: Received): Promise<void>;
+  /** Resolves when all that was put is durable, or will not be any more. */
+  drained(): Promise<void>;
   /** Something came, if only a sign of life. */
   heard(): void;
   /** The source wants at least so many ms between connections. */

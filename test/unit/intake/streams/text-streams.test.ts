@@ -202,7 +202,7 @@ describe("JSON lines", () => {
       });
     const once = async (endsWell: boolean) => {
       const taken: string[] = [];
-      const flow = { heard: () => undefined, reconnectAfter: () => undefined };
+      const flow = { heard: () => undefined, reconnectAfter: () => undefined, drained: async () => undefined };
       const put = async ({ message }: { readonly message: { readonly text: string } }) => void taken.push(message.text);
       await readLines(ndjson, ending(endsWell), systemClock)(null, { ...flow, put }, new AbortController().signal);
       return taken;
