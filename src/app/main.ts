@@ -8,7 +8,13 @@ import { decideCommand, decisionsCommand, undoCommand } from "./commands/decisio
 import { doctor } from "./commands/doctor.ts";
 import { exportCommand } from "./commands/export.ts";
 import { explainCommand } from "./commands/explain.ts";
-import { intakeDecideCommand, intakeListCommand, intakeShowCommand } from "./commands/intake.ts";
+import {
+  intakeCompletenessCommand,
+  intakeDecideCommand,
+  intakeListCommand,
+  intakeReconcileCommand,
+  intakeShowCommand,
+} from "./commands/intake.ts";
 import { matchCommand } from "./commands/match.ts";
 import { newSource } from "./commands/new-source.ts";
 import { pullCommand } from "./commands/pull.ts";
@@ -124,6 +130,18 @@ ofServer(intake.command("retry [ids...]").description("process dead events anew"
 ofServer(intake.command("discard [ids...]").description("give events up for good: dead ones, or such as wait"))
   .option("--all", "all that are dead")
   .action((ids: readonly string[], options: object) => intakeDecideCommand("discard", ids, options));
+ofServer(
+  intake
+    .command("reconcile [sources...]")
+    .description(
+      "read sources (all that have webhooks unless named) for what their webhooks missed; exits with 2 when one could not be read",
+    ),
+)
+  .option("--full", "read everything, also where what changed since the last time would do")
+  .action(intakeReconcileCommand);
+ofServer(intake.command("completeness").description("say how complete webhooks were, by source and day"))
+  .option("--days <days>", "how many days back", "7")
+  .action(intakeCompletenessCommand);
 for (const type of ["link", "unlink"] as const) {
   program
     .command(`${type} <a> <b>`)

@@ -1,7 +1,9 @@
 import type { Redis } from "ioredis";
 import { type FillParts, learnFields } from "../intake/fill.ts";
 import { Intake } from "../intake/intake.ts";
-import { type ChangeFeed, LocalChanges } from "../core/changes.ts";
+import { tellFindings } from "../intake/reconcile.ts";
+import { Completeness } from "../store/completeness.ts";
+import { type Change, type ChangeFeed, LocalChanges } from "../core/changes.ts";
 import { Secret } from "../core/secret.ts";
 import type { Source } from "../source/define-source.ts";
 import { webhookSecretVariable } from "../source/webhooks.ts";
@@ -47,7 +49,7 @@ export interface Product {
   readonly intake: Intake;
   readonly changes: ChangeFeed;
   readonly meter: PrometheusMeter;
-  readonly store: Pick<Database, "description" | "query">;
+  readonly store: Pick<Database, "description" | "query" | "jobs">;
   close(): Promise<void>;
 }
 
@@ -91,7 +93,22 @@ export async function createProduct(options: ProductOptions): Promise<Product> {
   const { limits, hasIntrospection, hasSuggestions } = config;
   const engine = await createEngine({ schema, catalog, limits, logger, hasIntrospection, hasSuggestions });
   const decisions = new IdentityDecisions(config.home);
-  const parts: FillParts = { catalog, upstreamOf, mirror, index, drift, clock, logger, decisions: () => decisions.list() };
+  const onChanges = (some: readonly Change[]) => {
+    changes.publish(some);
+    if (some.some(({ entity }) => entity === "Customer")) refresher.reindexSoon();
+  };
+  const completeness = new Completeness(database);
+  const parts: FillParts = {
+    catalog,
+    upstreamOf,
+    mirror,
+    index,
+    drift,
+    clock,
+    logger,
+    decisions: () => decisions.list(),
+    onFound: (entry, finding, isFirst) => tellFindings({ completeness, clock, onChanges }, entry, finding, isFirst),
+  };
   const changes = redis ? new RedisChanges(redis, logger) : new LocalChanges();
   changes.subscribe(
     some => gateway.forget(some),
@@ -108,10 +125,10 @@ export async function createProduct(options: ProductOptions): Promise<Product> {
     isShared: database.isShared,
     raw: new RawStore(config.home, rawKeyOption(options.environment, logger).rawKey),
     webhookSecrets: webhookSecretsOf(options.environment, logger),
-    onChanges: some => {
-      changes.publish(some);
-      if (some.some(({ entity }) => entity === "Customer")) refresher.reindexSoon();
-    },
+    onChanges,
+    fill: parts,
+    completeness,
+    exclusively: (name, work) => database.exclusively(name, work),
     clock,
     random: Math.random,
     logger,

@@ -40,6 +40,10 @@ export const metrics = {
       help: "Events that sources sent. outcome: kept, unwanted (of a type that nobody reads), or refused: a call that is not genuine.",
       labels: ["source", "outcome"],
     },
+    tributary_intake_missed_total: {
+      help: "Records that a reconciliation found to be others than we knew, without a word from their source.",
+      labels: ["source"],
+    },
     tributary_drift_total: {
       help: "Records that differ from what was agreed; of unknown fields in live reads, one record in 16 is looked at.",
       labels: ["source", "collection", "kind", "field"],

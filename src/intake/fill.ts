@@ -6,7 +6,7 @@ import type { Decision } from "../identity/resolve.ts";
 import type { Catalog, CatalogEntry } from "../source/catalog.ts";
 import type { CustomerIndex } from "../store/customer-index.ts";
 import type { FieldShapes } from "../store/field-shapes.ts";
-import type { Mirror, MirrorRecord } from "../store/mirror.ts";
+import type { ChangedRecord, Mirror, MirrorRecord } from "../store/mirror.ts";
 import type { CallContext } from "../upstream/context.ts";
 import { readRecord } from "../upstream/decode.ts";
 import type { DriftLog, DriftWatch } from "../upstream/drift/drift-log.ts";
@@ -43,6 +43,14 @@ export interface FillParts {
   readonly drift?: { readonly log: DriftLog; readonly shapes: FieldShapes };
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Is told of records that are others than we knew; `isFirst`: the collection was never read to its end before. */
+  readonly onFound?: (entry: CatalogEntry, finding: Finding, isFirst: boolean) => Promise<void>;
+}
+
+/** What a reading of a source found to be other than we knew. */
+export interface Finding {
+  readonly changed: readonly ChangedRecord[];
+  readonly deleted: readonly ChangedRecord[];
 }
 
 /** More of what is known than this share may be gone only with somebody looking at it. */
@@ -58,6 +66,8 @@ interface Tally {
   broken: number;
   /** Keys of broken records: what the mirror has of them is kept. */
   readonly brokenKeys: string[];
+  /** Whether the collection was never read to its end before. */
+  readonly isFirst: boolean;
 }
 
 /** A listing that was read to its end. */
@@ -75,7 +85,8 @@ interface Ended {
  */
 export async function fillCollection(parts: FillParts, entry: CatalogEntry, context: CallContext): Promise<FillResult> {
   const startedAtMs = parts.clock.nowMs();
-  const tally: Tally = { evidence: new Evidence(entry.collection.list), records: 0, broken: 0, brokenKeys: [] };
+  const isFirst = !(await parts.mirror.fills()).has(entry.id);
+  const tally: Tally = { evidence: new Evidence(entry.collection.list), records: 0, broken: 0, brokenKeys: [], isFirst };
   const result = (verdict: Verdict, more: { dropped?: number; error?: FillResult["error"] }): FillResult => ({
     collection: entry.id,
     isComplete: more.error === undefined,
@@ -130,7 +141,8 @@ async function readInto(
     const read = page.records.map(record => mirrorRecord(parts, entry, record, { context, response: page.response }));
     for (const record of page.records) fields.add(record);
     const records = read.flatMap(({ record }) => record ?? []);
-    await parts.mirror.put(entry.id, records);
+    const changed = await parts.mirror.put(entry.id, records);
+    if (changed.length > 0) await parts.onFound?.(entry, { changed, deleted: [] }, tally.isFirst);
     tally.records += records.length;
     tally.broken += read.filter(({ isBroken }) => isBroken).length;
     tally.brokenKeys.push(...read.flatMap(({ key, isRefused }) => (isRefused && key !== null ? [key] : [])));
@@ -157,7 +169,9 @@ async function concludeFill(
   const isBeyondDoubt = verdict.verdict === "complete" && !mayHaveMissed && missingKeys === 0;
   await keepFields(parts, entry, fields.after());
   const gone = isBeyondDoubt ? unseen : await confirmedGone(parts, entry, unseen.slice(0, MAX_CONFIRMED), context);
-  return mirror.completeFill(entry.id, gone, startedAtMs, clock.nowMs());
+  const deleted = await mirror.completeFill(entry.id, gone, startedAtMs, clock.nowMs());
+  if (deleted.length > 0) await parts.onFound?.(entry, { changed: [], deleted }, tally.isFirst);
+  return deleted.length;
 }
 
 /** From now on the records of a collection are held against these fields. */
@@ -185,20 +199,21 @@ async function confirmedGone(
 }
 
 interface Held extends RecordFacts {
+  readonly isDeleted?: boolean;
   /** What the mirror has of a refused record is kept; of one that is left out nothing is. */
   readonly isRefused?: boolean;
   readonly record?: MirrorRecord;
 }
 
 /** A record as the mirror holds it; none for one that breaks its contract or is left out. Throws `UPSTREAM_FROZEN`. */
-function mirrorRecord(
+export function mirrorRecord(
   parts: FillParts,
   entry: CatalogEntry,
   record: Json,
   { context, response }: Pick<Reading, "context"> & { readonly response: { readonly receivedAtMs: number } },
 ): Held {
   // What was deleted is as good as not there: the mirror drops it with everything that the listing no longer has.
-  if (isDeleted(entry, record)) return { key: plainText(entry, "key", record) ?? null, isBroken: false };
+  if (isDeleted(entry, record)) return { key: plainText(entry, "key", record) ?? null, isBroken: false, isDeleted: true };
   try {
     const read = readRecord(entry, record, context.drift);
     if (read === null) return { key: plainText(entry, "key", record) ?? null, isBroken: true };

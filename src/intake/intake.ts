@@ -4,18 +4,25 @@ import type { Secret } from "../core/secret.ts";
 import type { Catalog, CatalogEntry } from "../source/catalog.ts";
 import type { Source } from "../source/define-source.ts";
 import type { EventRules } from "../source/events.ts";
+import { defaultReconcile } from "../source/webhooks.ts";
 import type { Inbox, InboxEvent, InboxQuery } from "../store/inbox.ts";
+import type { Completeness, CompletenessDay, Reconciliation } from "../store/completeness.ts";
+import type { ScheduledJob } from "../store/jobs.ts";
 import type { RawStore } from "../store/raw/raw-store.ts";
 import { type ApplyParts, applyEvents } from "./apply.ts";
 import { Processor } from "./processor.ts";
 import { readMessage, recordIn } from "./read-events.ts";
 import { Reception } from "./reception.ts";
+import type { FillParts } from "./fill.ts";
+import { reconcile } from "./reconcile.ts";
 import { UpdateBook } from "./update-book.ts";
 import { type Delivery, verify } from "./webhooks/verify.ts";
 
 /** Events that were settled are known so long, in ms, so that one that comes again has no effect. */
 const KNOWN_FOR_MS = 7 * 86_400_000;
-const PRUNE_EVERY_MS = 3_600_000;
+const PRUNE_CRON = "7 * * * *";
+/** A source of whose changes more than this share is missed is read more often. */
+const MISSED_SHARE = 0.001;
 
 export interface IntakeParts extends Pick<ApplyParts, "upstreamOf" | "mirror" | "onChanges"> {
   readonly catalog: Catalog;
@@ -24,6 +31,11 @@ export interface IntakeParts extends Pick<ApplyParts, "upstreamOf" | "mirror" | 
   readonly raw: RawStore;
   /** The secrets that are live for a source's webhooks; none: it has no webhooks here. Read for every call: they are replaced while we run. */
   readonly webhookSecrets: (source: Source) => readonly Secret[];
+  /** How sources are read, and what was found by it. */
+  readonly fill: FillParts;
+  readonly completeness: Completeness;
+  /** Runs the work while no other process does the work of this name; undefined when one does. */
+  readonly exclusively: <T>(name: string, work: () => Promise<T>) => Promise<{ readonly value: T } | undefined>;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -39,7 +51,9 @@ export class Intake {
   readonly #reception: Reception;
   readonly #processor: Processor;
   readonly #book: UpdateBook;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #stop = new AbortController();
+  /** Source → in how many seconds it is read again, while much is missed. */
+  readonly #pauses = new Map<string, number>();
 
   constructor(parts: IntakeParts) {
     this.#parts = parts;
@@ -57,12 +71,21 @@ export class Intake {
     const { catalog } = this.#parts;
     await this.#book.recover(catalog.entries);
     this.#processor.start(catalog.sources.filter(({ webhooks }) => webhooks).map(({ name }) => name));
-    this.#timer = setInterval(() => void this.#prune(), PRUNE_EVERY_MS).unref();
+  }
+
+  /** What is to be done regularly, by one of the processes that share the store. */
+  jobs(): readonly ScheduledJob[] {
+    const { catalog } = this.#parts;
+    const reconciled = catalog.sources.flatMap(source => {
+      const { cron } = source.webhooks?.reconcile ?? defaultReconcile;
+      return source.webhooks ? [{ name: `reconcile ${source.name}`, cron, run: () => this.#reconcileDue(source) }] : [];
+    });
+    return [...reconciled, { name: "prune", cron: PRUNE_CRON, run: () => this.#prune() }];
   }
 
   /** Ends; what has come and is not worked off stays for the next start. */
   async stop(): Promise<void> {
-    clearInterval(this.#timer);
+    this.#stop.abort(new Error("the intake was stopped"));
     await this.#processor.stop();
     await this.#book.close();
   }
@@ -114,21 +137,72 @@ export class Intake {
     return this.#parts.inbox.discard(ids, this.#parts.clock.nowMs());
   }
 
+  /**
+   * Reads sources for what their webhooks missed: what changed since the last time, or everything. A failure is in the result. Throws `SOURCE_UNKNOWN` for
+   * one that is not there or has no webhooks, and `REQUEST_INVALID` while it is reconciled already.
+   */
+  async reconcile(names: readonly string[], isFull: boolean): Promise<readonly Reconciliation[]> {
+    const known = this.#parts.catalog.sources.filter(({ webhooks }) => webhooks);
+    const unknown = names.find(name => !known.some(source => source.name === name));
+    if (unknown !== undefined)
+      throw new RequestError(
+        "SOURCE_UNKNOWN",
+        `there are no webhooks from ${unknown}; there are from ${known.map(({ name }) => name).join(", ")}`,
+      );
+    const chosen = known.filter(({ name }) => names.length === 0 || names.includes(name));
+    return Promise.all(
+      chosen.map(async source => {
+        const run = await this.#reconcileAlone(source, isFull);
+        if (run === undefined) throw new RequestError("REQUEST_INVALID", `${source.name} is being reconciled already`);
+        return run;
+      }),
+    );
+  }
+
+  /** How complete events were in the last days, counted now; the newest day first. */
+  completeness(days: number): Promise<readonly CompletenessDay[]> {
+    const nowMs = this.#parts.clock.nowMs();
+    return this.#parts.completeness.countFrom(nowMs - (days - 1) * 86_400_000, nowMs);
+  }
+
+  /** The last reconciliations, the newest first. */
+  reconciliations(limit: number): Promise<readonly Reconciliation[]> {
+    return this.#parts.completeness.runs(limit);
+  }
+
+  async #reconcileAlone(source: Source, isFull: boolean): Promise<Reconciliation | undefined> {
+    const done = await this.#parts.exclusively(`reconcile ${source.name}`, () =>
+      reconcile(this.#parts, source, { isFull, signal: this.#stop.signal }),
+    );
+    if (done && done.value.found > 0)
+      this.#parts.meter.count("tributary_intake_missed_total", { source: source.name }, done.value.found);
+    return done?.value;
+  }
+
+  /** While more than a thousandth of what comes is missed, it is read again after half the pause; when nothing is, the regular time does. */
+  async #reconcileDue(source: Source): Promise<number | null> {
+    const run = await this.#reconcileAlone(source, false);
+    const today = (await this.completeness(1)).find(day => day.source === source.name);
+    const { leastS } = source.webhooks?.reconcile ?? defaultReconcile;
+    const known = this.#pauses.get(source.name) ?? 16 * leastS;
+    const isMuch = run !== undefined && run.found > MISSED_SHARE * (today?.delivered ?? 0) && run.found > 0;
+    const pauseS = isMuch ? Math.max(leastS, known / 2) : known * 2;
+    if (pauseS > 16 * leastS) this.#pauses.delete(source.name);
+    else this.#pauses.set(source.name, pauseS);
+    return this.#pauses.get(source.name) ?? null;
+  }
+
   get #applyParts(): ApplyParts {
     const keeperOf = (entry: CatalogEntry) => this.#book.keeperOf(entry, itemsOf(entry));
     return { ...this.#parts, keeperOf, recordIn: (entry, { type, body }) => recordIn(rulesOf(entry), type, body) };
   }
 
-  async #prune(): Promise<void> {
-    const { inbox, clock, logger } = this.#parts;
-    try {
-      await inbox.prune(clock.nowMs() - KNOWN_FOR_MS);
-    } catch (thrown) {
-      logger.warn(
-        { problem: thrown instanceof Error ? thrown.message : String(thrown) },
-        "the inbox could not be cleared of old events",
-      );
-    }
+  /** Counts what is about to be forgotten, and forgets it. */
+  async #prune(): Promise<null> {
+    const { inbox, clock } = this.#parts;
+    await this.completeness(3);
+    await inbox.prune(clock.nowMs() - KNOWN_FOR_MS);
+    return null;
   }
 }
 

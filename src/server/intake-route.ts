@@ -18,6 +18,10 @@ interface InboxKeeper {
   /** Both return how many events that were. */
   readonly retry: (ids: readonly string[] | "all") => Promise<number>;
   readonly discard: (ids: readonly string[] | "all") => Promise<number>;
+  /** Throws `SOURCE_UNKNOWN`. */
+  readonly reconcile: (sources: readonly string[], isFull: boolean) => Promise<readonly object[]>;
+  readonly completeness: (days: number) => Promise<readonly object[]>;
+  readonly reconciliations: (limit: number) => Promise<readonly object[]>;
 }
 
 /** Who looks after the inbox, and what they may do. */
@@ -27,6 +31,8 @@ export interface InboxRouteOptions {
 }
 
 const MAX_LIST = 1_000;
+const MAX_DAYS = 400;
+const MAX_RUNS = 20;
 interface ListQuery {
   readonly state?: string;
   readonly source?: string;
@@ -41,9 +47,7 @@ export function mountInbox(app: FastifyInstance, { intake, door }: InboxRouteOpt
     const { state, source, before, limit = "50" } = request.query;
     if (state !== undefined && !states.includes(state as State))
       throw new RequestError("REQUEST_INVALID", `state is one of ${states.join(", ")}`);
-    const count = Number(limit);
-    if (!Number.isInteger(count) || count < 1 || count > MAX_LIST)
-      throw new RequestError("REQUEST_INVALID", `limit is a whole number from 1 to ${MAX_LIST}`);
+    const count = countOf("limit", limit, MAX_LIST);
     const wanted = {
       ...(state && { state: state as State }),
       ...(source && { source }),
@@ -56,6 +60,21 @@ export function mountInbox(app: FastifyInstance, { intake, door }: InboxRouteOpt
     admit(door, request, reply);
     return intake.show(request.params.id);
   });
+  app.get<{ Querystring: { readonly days?: string } }>("/intake/completeness", async (request, reply) => {
+    admit(door, request, reply);
+    const days = countOf("days", request.query.days ?? "7", MAX_DAYS);
+    return { days: await intake.completeness(days), reconciliations: await intake.reconciliations(MAX_RUNS) };
+  });
+  app.post<{ Body: { readonly sources?: unknown; readonly full?: unknown } | null }>(
+    "/intake/reconcile",
+    async (request, reply) => {
+      admit(door, request, reply);
+      const { sources = [], full = false } = request.body ?? {};
+      if (!Array.isArray(sources) || sources.some(name => typeof name !== "string") || typeof full !== "boolean")
+        throw new RequestError("REQUEST_INVALID", "sources is a list of names, and full is true or false");
+      return { reconciliations: await intake.reconcile(sources as string[], full) };
+    },
+  );
   for (const action of ["retry", "discard"] as const) {
     app.post<{ Body: { readonly ids?: unknown } | null }>(`/intake/${action}`, async (request, reply) => {
       admit(door, request, reply);
@@ -66,6 +85,12 @@ export function mountInbox(app: FastifyInstance, { intake, door }: InboxRouteOpt
 
 /** What an event says is personal, and long: it is shown one at a time. */
 const withoutBody = ({ body: _body, ...event }: { readonly body: string }): object => event;
+
+function countOf(name: string, text: string, most: number): number {
+  const count = Number(text);
+  if (Number.isInteger(count) && count >= 1 && count <= most) return count;
+  throw new RequestError("REQUEST_INVALID", `${name} is a whole number from 1 to ${most}`);
+}
 
 function idOf(text: unknown): string {
   if (typeof text === "string" && /^\d{1,18}$/.test(text)) return text;

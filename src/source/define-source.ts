@@ -7,7 +7,7 @@ import type { Failures } from "./failures.ts";
 import { eventsProblem } from "./events.ts";
 import type { Learned, Limit } from "./limits.ts";
 import { type Stream, streamProblem } from "./streams.ts";
-import { signatureProblem, type Webhooks } from "./webhooks.ts";
+import { defaultReconcile, reconcileProblem, signatureProblem, type Webhooks } from "./webhooks.ts";
 
 /** How a source is spoken to, the same for all its collections. */
 export interface Client {
@@ -79,7 +79,10 @@ export function defineSource(spec: SourceSpec): Source {
   for (const [name, collection] of Object.entries(spec.collections)) checkCollection(spec, name, collection);
   const { webhooks } = spec;
   const problem =
-    webhooks && (signatureProblem(webhooks.signature) ?? eventsProblem(webhooks.events, Object.keys(spec.collections)));
+    webhooks &&
+    (signatureProblem(webhooks.signature) ??
+      eventsProblem(webhooks.events, Object.keys(spec.collections)) ??
+      reconcileProblem(webhooks.reconcile ?? defaultReconcile));
   if (problem !== undefined) refuse(`${spec.name}: webhooks`, problem);
   for (const [name, stream] of Object.entries(spec.streams ?? {})) checkStream(spec, name, stream);
   return Object.freeze({ kind: "source", ...spec });

@@ -4,7 +4,19 @@ import type { EventRules } from "./events.ts";
 export interface Webhooks {
   readonly signature: Signature;
   readonly events: EventRules;
+  /** When it is read what they missed; every quarter of an hour, and up to every minute while much is missed, unless stated. */
+  readonly reconcile?: Reconcile;
 }
+
+/** How often a source is read for what its webhooks missed. */
+export interface Reconcile {
+  /** Five fields, UTC: at the latest. */
+  readonly cron: string;
+  /** The least pause between two readings, in s, however much is missed. */
+  readonly leastS: number;
+}
+
+export const defaultReconcile: Reconcile = { cron: "*/15 * * * *", leastS: 60 };
 
 /** How a call is signed: an HMAC-SHA256 over parts of it. */
 export interface Signature {
@@ -70,6 +82,12 @@ export function signatureProblem({ signs, timestamp, id, toleranceS = 1 }: Signa
     return "a timestamp is signed and said where it is, or neither";
   if (signs.includes("{id}") !== (id !== undefined)) return "an id is signed and said where it is, or neither";
   return toleranceS > 0 ? undefined : "toleranceS is greater than zero";
+}
+
+/** What is wrong with when a source is reconciled; undefined when nothing is. */
+export function reconcileProblem({ cron, leastS }: Reconcile): string | undefined {
+  if (!/^(\S+ ){4}\S+$/.test(cron)) return `reconcile.cron has five fields, such as ${defaultReconcile.cron}, not ${cron}`;
+  return leastS >= 1 ? undefined : "reconcile.leastS is at least 1";
 }
 
 /** The environment variable that holds the secrets of a source's webhooks. */

@@ -1,5 +1,7 @@
 import { asError, StoreError, TributaryError } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
+import type { Logger } from "../core/ports.ts";
+import { Jobs } from "./jobs.ts";
 import type { Driver, Session } from "./driver.ts";
 import { openEmbedded } from "./embedded.ts";
 import { migrations } from "./migrations.ts";
@@ -20,6 +22,8 @@ export interface Database {
    * or loses the store gives the name free: what the work writes must bear to be written twice.
    */
   exclusively<T>(name: string, work: () => Promise<T>): Promise<{ readonly value: T } | undefined>;
+  /** What runs jobs in it when they are due. */
+  jobs(logger: Logger): Jobs;
   close(): Promise<void>;
 }
 
@@ -106,6 +110,7 @@ function wrap(driver: Driver): Database {
         driver.transaction(inside => work({ query: (sql, parameters) => run(driver, inside, sql, parameters) })),
       ),
     exclusively: (name, work) => clearly(driver, () => exclusively(driver, name, work)),
+    jobs: logger => new Jobs(driver.boss, logger),
     close: () => driver.close(),
   };
 }

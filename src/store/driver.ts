@@ -1,3 +1,5 @@
+import type { ConstructorOptions } from "pg-boss";
+
 /** One session of PostgreSQL; what goes wrong is thrown as it comes. */
 export interface Session {
   query<Row>(sql: string, parameters?: readonly unknown[]): Promise<Row[]>;
@@ -18,5 +20,7 @@ export interface Driver extends Pick<Session, "query"> {
   alone<T>(work: (session: Session) => Promise<T>): Promise<T>;
   /** Whether an error says that it could not be reached, in contrast to a refused statement. */
   isLost(error: Error): boolean;
+  /** How pg-boss speaks to it. */
+  readonly boss: ConstructorOptions;
   close(): Promise<void>;
 }

@@ -1,4 +1,5 @@
 import { PGlite } from "@electric-sql/pglite";
+import { fromPglite } from "pg-boss";
 import { claim } from "./claim.ts";
 import type { Driver, Session } from "./driver.ts";
 
@@ -20,6 +21,7 @@ function driverOf(engine: PGlite, directory: string | null, release: () => Promi
     description: `embedded PostgreSQL in ${directory ?? "memory"}`,
     isShared: false,
     schema: "public",
+    boss: { db: fromPglite(engine), backend: "pglite", schema: "jobs" },
     query: (sql, parameters) => whole.query(sql, parameters),
     transaction: work => engine.transaction(inside => work(sessionOf(inside))),
     alone: work => work(whole),

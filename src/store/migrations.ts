@@ -115,4 +115,42 @@ export const migrations: readonly string[] = [
   );
   CREATE INDEX mirror_gone_at ON mirror_gone (at_ms);
   `,
+  `
+  -- Records that a reading of a source found to be others than we knew.
+  CREATE TABLE intake_found (
+    source text COLLATE "C" NOT NULL,
+    collection text COLLATE "C" NOT NULL,
+    key text COLLATE "C" NOT NULL,
+    at_ms bigint NOT NULL,
+    PRIMARY KEY (collection, key, at_ms)
+  );
+  CREATE INDEX inbox_object ON inbox (collection, key, received_at_ms);
+  -- How complete events were, by source and day.
+  CREATE TABLE intake_day (
+    source text COLLATE "C" NOT NULL,
+    day text NOT NULL,
+    delivered integer NOT NULL,
+    duplicated integer NOT NULL,
+    late integer NOT NULL,
+    out_of_order integer NOT NULL,
+    missed integer NOT NULL,
+    PRIMARY KEY (source, day)
+  );
+  CREATE TABLE reconciliation (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    source text COLLATE "C" NOT NULL,
+    started_at_ms bigint NOT NULL,
+    ended_at_ms bigint NOT NULL,
+    is_full boolean NOT NULL,
+    records integer NOT NULL,
+    found integer NOT NULL,
+    problem text
+  );
+  -- How far each collection's changes have been read, and when everything was.
+  CREATE TABLE reconciled (
+    collection text COLLATE "C" PRIMARY KEY,
+    watermark_ms bigint NOT NULL,
+    full_at_ms bigint NOT NULL
+  );
+  `,
 ];

@@ -127,12 +127,18 @@ export class Mirror {
 
   /**
    * After a listing was read to its end: notes it, and drops the records under `gone` that were not seen since a moment (ms since the epoch) either.
-   * Returns how many records were dropped.
+   * Returns the records that were dropped.
    */
-  async completeFill(collection: string, gone: readonly string[], sinceMs: number, completedAtMs: number): Promise<number> {
+  async completeFill(
+    collection: string,
+    gone: readonly string[],
+    sinceMs: number,
+    completedAtMs: number,
+  ): Promise<readonly ChangedRecord[]> {
     return this.#database.transaction(async inside => {
-      const dropped = await inside.query(
-        "DELETE FROM mirror WHERE collection = $1 AND key = ANY($2) AND fetched_at_ms < $3 RETURNING key",
+      const dropped = await inside.query<ChangedRow>(
+        `DELETE FROM mirror WHERE collection = $1 AND key = ANY($2) AND fetched_at_ms < $3
+         RETURNING key, entity->>'customer' AS owner, NULL AS former`,
         [collection, gone, sinceMs],
       );
       await inside.query(
@@ -141,7 +147,7 @@ export class Mirror {
         [collection, completedAtMs],
       );
       await inside.query("UPDATE customer_index SET is_behind = true");
-      return dropped.length;
+      return dropped.map(changedOf);
     });
   }
 

@@ -35,6 +35,7 @@ export function openServer(url: Secret, schema: string): Driver {
     description: `PostgreSQL at ${placeOf(url)}, schema ${schema}`,
     isShared: true,
     schema,
+    boss: { connectionString: url.reveal(), schema: `${schema}_jobs`, max: 2, application_name: "tributary jobs" },
     query: (sql, parameters) => sessionOf(pool).query(sql, parameters),
     transaction: work => transaction(pool, work),
     alone: work => alone(pool, work),

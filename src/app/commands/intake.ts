@@ -1,5 +1,6 @@
 import { ConfigError, RequestError } from "../../core/errors.ts";
 import type { InboxEvent } from "../../store/inbox.ts";
+import type { CompletenessDay, Reconciliation } from "../../store/completeness.ts";
 import { readConfig } from "../config.ts";
 import { createLogger } from "../logger.ts";
 import { ConfiguredSecrets } from "../secrets.ts";
@@ -16,7 +17,8 @@ interface ListOptions extends Options {
 }
 
 type Shown = Omit<InboxEvent, "body">;
-const TIMEOUT_MS = 30_000;
+/** A reconciliation reads whole sources. */
+const TIMEOUT_MS = 1_800_000;
 
 /** Lists the inbox of a running server, the newest first. */
 export async function intakeListCommand(options: ListOptions): Promise<void> {
@@ -52,6 +54,36 @@ export async function intakeDecideCommand(
   if (options.json) return console.log(JSON.stringify({ events }));
   console.log(`${events} ${events === 1 ? "event" : "events"} ${action === "retry" ? "will be processed anew" : "discarded"}.`);
 }
+
+/** Reads sources for what their webhooks missed. */
+export async function intakeReconcileCommand(sources: readonly string[], options: Options & { full?: boolean }): Promise<void> {
+  const body = JSON.stringify({ sources, full: options.full === true });
+  const { reconciliations } = await ask<{ reconciliations: readonly Reconciliation[] }>(options, "reconcile", {
+    method: "POST",
+    body,
+  });
+  if (options.json) console.log(JSON.stringify(reconciliations));
+  else for (const run of reconciliations) console.log(runLine(run));
+  if (reconciliations.some(({ problem }) => problem !== null)) process.exitCode = 2;
+}
+
+/** Says how complete events were, day by day, and how the last reconciliations went. */
+export async function intakeCompletenessCommand(options: Options & { days?: string }): Promise<void> {
+  type Answer = { days: readonly CompletenessDay[]; reconciliations: readonly Reconciliation[] };
+  const answer = await ask<Answer>(options, `completeness?days=${encodeURIComponent(options.days ?? "7")}`);
+  if (options.json) return console.log(JSON.stringify(answer));
+  if (answer.days.length === 0) console.log("No events have come, and none were missed.");
+  for (const { day, source, delivered, missed, duplicated, late, outOfOrder } of answer.days) {
+    const share = delivered + missed === 0 ? 100 : (100 * delivered) / (delivered + missed);
+    console.log(
+      `${day} ${source}: ${share.toFixed(1)} % complete: ${delivered} delivered, ${missed} missed, ${duplicated} duplicated, ${late} late, ${outOfOrder} out of order`,
+    );
+  }
+  for (const run of answer.reconciliations) console.log(runLine(run));
+}
+
+const runLine = ({ source, endedAtMs, isFull, records, found, problem }: Reconciliation): string =>
+  `${source} reconciled at ${new Date(endedAtMs).toISOString()}: ${records} ${isFull ? "records" : "changed records"} read, ${found} were others than we knew${problem === null ? "" : ` (${problem})`}`;
 
 function lineOf({ id, source, collection, key, type, state, attempts, receivedAtMs, dueAtMs, outcome }: Shown): string {
   const object = collection === null ? source : `${collection}:${key}`;

@@ -39,6 +39,7 @@ export async function serveGraph(config: Config, environment: Environment, hooks
   const state = { isStopping: false };
   const readiness = () => readinessOf(product, state.isStopping);
   const { deadlineMs, hasExplorer, allowedHosts } = config;
+  const jobs = product.store.jobs(logger);
   const server = createServer({
     gateway: product.gateway,
     engine: product.engine,
@@ -66,6 +67,7 @@ export async function serveGraph(config: Config, environment: Environment, hooks
     const stopped = untilStopped();
     void stopped.then(() => (state.isStopping = true));
     await product.intake.start();
+    await jobs.start(product.intake.jobs());
     await Promise.race([fillFirst(product), stopped, sleep(FIRST_FILL_MS, undefined, { ref: false })]);
     if (!state.isStopping) {
       const missing = await product.gateway.unindexed();
@@ -78,6 +80,7 @@ export async function serveGraph(config: Config, environment: Environment, hooks
     console.log("Stopping: finishing what runs.");
   } finally {
     await server.close();
+    await jobs.stop();
     await product.close();
   }
 }
