@@ -78,7 +78,7 @@ export class Intake {
     const { catalog } = this.#parts;
     const reconciled = catalog.sources.flatMap(source => {
       const { cron } = source.webhooks?.reconcile ?? defaultReconcile;
-      return source.webhooks ? [{ name: `reconcile ${source.name}`, cron, run: () => this.#reconcileDue(source) }] : [];
+      return source.webhooks ? [{ name: `reconcile/${source.name}`, cron, run: () => this.#reconcileDue(source) }] : [];
     });
     return [...reconciled, { name: "prune", cron: PRUNE_CRON, run: () => this.#prune() }];
   }

@@ -4,7 +4,7 @@ import type { Logger } from "../core/ports.ts";
 
 /** A job that is run regularly, in one of the processes that share the store. */
 export interface ScheduledJob {
-  /** Tells jobs apart. */
+  /** Tells jobs apart: letters, digits and `_-./`. */
   readonly name: string;
   /** Five fields, UTC. */
   readonly cron: string;

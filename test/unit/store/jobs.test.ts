@@ -34,7 +34,7 @@ describe.each(drivers)("jobs, %s", (_name, open) => {
     const ran: string[] = [];
     let going = 0;
     const job = (who: string): ScheduledJob => ({
-      name: "look",
+      name: "look/crm",
       cron: "* * * * *",
       run: async () => {
         expect(++going).toBe(1);
@@ -49,7 +49,7 @@ describe.each(drivers)("jobs, %s", (_name, open) => {
     const two = database.isShared ? database.jobs(logger) : undefined;
     await two?.start([job("two")]);
     await one.soon("fails", 0);
-    await one.soon("look", 0);
+    await one.soon("look/crm", 0);
     await until(() => ran.length >= 2);
     await Promise.all([one.stop(), two?.stop()]);
     await database.close();
