@@ -22,6 +22,10 @@ export interface EventBook {
   /** All of one profile's ids, oldest first. */
   of(position: number): readonly bigint[];
   at(id: bigint): ClickEvent;
+  /** Something happens now, on a profile: its id. */
+  record(position: number, nowMs: number): bigint;
+  /** Forgets what was recorded. */
+  reset(): void;
 }
 
 const DAY_MS = 86_400_000;
@@ -68,7 +72,7 @@ function eventAt(population: Population, id: bigint): ClickEvent {
   };
 }
 
-/** Opens the events of the thirty days before the day of `todayMs`, which has none itself yet. */
+/** Opens the events of the thirty days before the day of `todayMs`, which has none but those that are recorded. */
 export function openEvents(population: Population, todayMs: number): EventBook {
   const traces = population.traces("clickstream");
   const lastDay = Math.floor(todayMs / DAY_MS) - 1;
@@ -81,6 +85,7 @@ export function openEvents(population: Population, todayMs: number): EventBook {
       idOf(position, day * DAY_MS + Math.floor((DAY_MS / count) * (slot + dice.fraction()))),
     );
   };
+  let recorded: bigint[] = [];
   let latest: { readonly day: number; readonly ids: readonly bigint[] } | undefined;
   /** A listing reads one day after another: the one at hand is enough. */
   const idsOn = (day: number): readonly bigint[] => {
@@ -99,9 +104,23 @@ export function openEvents(population: Population, todayMs: number): EventBook {
         const wanted = idsOn(day).filter(id => id > after && placeOf(id).atMs >= fromMs && placeOf(id).atMs < toMs);
         for (const id of wanted.slice(0, count - found.length)) found.push(id);
       }
-      return found;
+      const since = recorded.filter(id => id > after && placeOf(id).atMs >= fromMs && placeOf(id).atMs < toMs);
+      return [...found, ...since.slice(0, count - found.length)];
     },
-    of: position => Array.from({ length: DAYS_KEPT }, (_empty, at) => onDay(position, firstDay + at)).flat(),
+    of: position => [
+      ...Array.from({ length: DAYS_KEPT }, (_empty, at) => onDay(position, firstDay + at)).flat(),
+      ...recorded.filter(id => placeOf(id).position === position),
+    ],
     at: id => eventAt(population, id),
+    record: (position, nowMs) => {
+      // Each one later than the last: no two have the same id.
+      const last = recorded.at(-1);
+      const id = idOf(position, Math.max(nowMs, last === undefined ? 0 : placeOf(last).atMs + 1));
+      recorded.push(id);
+      return id;
+    },
+    reset: () => {
+      recorded = [];
+    },
   };
 }

@@ -1,6 +1,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Imitation, World } from "../../src/sandbox/imitation.ts";
+import { ChangeFeed } from "../../src/sandbox/change-feed.ts";
 import { fixedWindow } from "../../src/sandbox/quota.ts";
+import { replyWithFeed } from "../../src/sandbox/streams.ts";
 import { type EventBook, openEvents } from "./sandbox-events.ts";
 import { profileAt, profileKeys } from "./sandbox-profiles.ts";
 import { Refused } from "./sandbox-refused.ts";
@@ -147,6 +149,25 @@ function serveEvents(app: FastifyInstance, book: EventBook): void {
   });
 }
 
+/** What happens from now on, as it happens. */
+function serveLiveEvents(app: FastifyInstance, { population, clock, onChange, onReset }: World, book: EventBook): void {
+  const feed = new ChangeFeed(clock);
+  const { length } = population.traces("clickstream");
+  onChange("clickstream", dice => {
+    const id = book.record(dice.below(length), clock());
+    feed.append(number => JSON.stringify({ type: "event.recorded", sequence: number, event: book.at(id) }));
+  });
+  onReset(() => {
+    book.reset();
+    feed.reset();
+  });
+  app.get("/v1/events/stream", (request, reply) => {
+    const { after } = request.query as Asked;
+    const last = request.headers["last-event-id"];
+    return replyWithFeed(reply, feed, after ?? (typeof last === "string" ? last : undefined));
+  });
+}
+
 function mount(app: FastifyInstance, world: World): void {
   // Midnight does not move the thirty days while the sandbox runs.
   const book = openEvents(world.population, world.clock());
@@ -165,6 +186,7 @@ function mount(app: FastifyInstance, world: World): void {
   });
   serveProfiles(app, world, book);
   serveEvents(app, book);
+  serveLiveEvents(app, world, book);
 }
 
 /** Imitates a heavy event interface behind signed requests: profiles of anonymous visitors, and what they did in the last thirty days. */

@@ -122,4 +122,17 @@ export default t.defineSource({
       },
     }),
   },
+  streams: {
+    live: {
+      transport: "sse",
+      path: "/v1/events/stream",
+      stallMs: 30_000,
+      events: {
+        type: "type",
+        identity: ["event.event_id"],
+        occurredAt: { path: "event.occurred_at", format: "rfc3339" },
+        kinds: [{ types: ["event.recorded"], collection: "events", key: "event.event_id", record: "event" }],
+      },
+    },
+  },
 });

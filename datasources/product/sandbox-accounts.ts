@@ -1,4 +1,4 @@
-import type { Lifecycle, Population, Rendering } from "../../src/sandbox/population.ts";
+import type { Dice, Lifecycle, Population, Rendering } from "../../src/sandbox/population.ts";
 
 /** An account's own fields on the wire. */
 export interface Account {
@@ -122,4 +122,11 @@ export function listAccounts(population: Population, todayMs: number): Accounts 
     change: (position, changes) => void changed.set(position, { ...changed.get(position), ...changes }),
     reset: () => changed.clear(),
   };
+}
+
+/** Changes an account as its owner might; returns its id. */
+export function changeAccount(accounts: Accounts, dice: Dice): string {
+  const position = dice.below(accounts.length);
+  accounts.change(position, { ownerPhone: `+4930${dice.digits(7)}`, companyName: `Company ${dice.digits(6)}` });
+  return accounts.at(position).id;
 }

@@ -1,14 +1,18 @@
 import { randomUUID } from "node:crypto";
+import type { IncomingHttpHeaders } from "node:http";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { ChangeFeed } from "../../src/sandbox/change-feed.ts";
 import type { Imitation, World } from "../../src/sandbox/imitation.ts";
-import { listAccounts } from "./sandbox-accounts.ts";
+import { serveSockets } from "../../src/sandbox/streams.ts";
+import { changeAccount, listAccounts } from "./sandbox-accounts.ts";
 import { createOperations } from "./sandbox-operations.ts";
 import type { OperationRequest } from "./sandbox-operations.ts";
 import { openUsageHistory } from "./sandbox-usage.ts";
 
 const API_TOKEN = "prd_sandbox_3b8e5f0d7c6a4219ae51";
 
-const isAuthorized = ({ headers }: FastifyRequest) => headers.authorization?.replace(/^bearer +/i, "") === API_TOKEN;
+const isAuthorized = ({ headers }: { readonly headers: IncomingHttpHeaders }) =>
+  headers.authorization?.replace(/^bearer +/i, "") === API_TOKEN;
 
 const refuse = (reply: FastifyReply, { status, message, code }: { status: number; message: string; code: string }) =>
   reply.code(status).send({ errors: [{ message, extensions: { code } }] });
@@ -30,7 +34,14 @@ function mount(app: FastifyInstance, world: World): void {
   const todayMs = world.clock();
   const accounts = listAccounts(world.population, todayMs);
   const operations = createOperations({ accounts, history: openUsageHistory(world.population, todayMs) }, world);
+  const feed = new ChangeFeed(world.clock);
+  world.onChange("product", dice => {
+    const accountId = changeAccount(accounts, dice);
+    feed.append(number => JSON.stringify({ type: "account.updated", sequence: number, accountId, at: world.clock() }));
+  });
+  serveSockets(app, { path: "/changes", feed, isAuthorized });
   world.onReset(() => {
+    feed.reset();
     accounts.reset();
     operations.reset();
   });

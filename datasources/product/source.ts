@@ -141,4 +141,19 @@ export default t.defineSource({
       },
     }),
   },
+  streams: {
+    changes: {
+      transport: "websocket",
+      path: "/changes",
+      resume: { position: "sequence", in: "query", name: "after" },
+      forgottenCode: 4410,
+      stallMs: 30_000,
+      events: {
+        type: "type",
+        identity: ["sequence"],
+        occurredAt: { path: "at", format: "epoch-ms" },
+        kinds: [{ types: ["account.updated"], collection: "accounts", key: "accountId" }],
+      },
+    },
+  },
 });

@@ -31,7 +31,7 @@ interface RecordOfPerson {
  *
  * It checks credentials and quotas in `preHandler` hooks or in handlers, never earlier, because injected faults come
  * first; it knows nothing of faults. Request bodies arrive parsed: JSON as a value, form bodies as `URLSearchParams`.
- * It answers with strings or JSON values, not streams, and sets its own handler for paths it does not have.
+ * It answers with strings or JSON values, not streams but by `replyWithFeed`, and sets its own handler for paths it does not have.
  */
 export interface Imitation {
   /** The source's name, and the URL prefix `/<name>/`. */
