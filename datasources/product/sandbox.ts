@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
-import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { FastifyInstance, FastifyReply } from "fastify";
 import { ChangeFeed } from "../../src/sandbox/change-feed.ts";
 import type { Imitation, World } from "../../src/sandbox/imitation.ts";
 import { serveSockets } from "../../src/sandbox/streams.ts";
