@@ -27,6 +27,9 @@ const defaultBounds: QueueBounds = { maxMessages: 5_000, maxLength: 8 * 1024 * 1
 const MAX_TOGETHER = 500;
 const backoff: BackoffPolicy = { baseMs: 500, capMs: 60_000, maxAttempts: Infinity, maxBulkAttempts: Infinity };
 
+/** Whatever the source asks for, in ms: it is looked after again within the quarter of an hour. */
+const MAX_PAUSE_MS = 900_000;
+
 /**
  * Reads a stream until the signal ends: connects anew, with full jitter, whenever a connection ends, fails or falls silent, and takes the stream up
  * behind the last durable position. Never throws because of the source or the sink; resolves when all that was read is durable.
@@ -57,7 +60,7 @@ interface Pace {
 /** At least what the source asks for, and a random time above it, so that not all its clients come back at once. */
 function pauseMs({ random }: ConsumeOptions, { reconnectAfterMs, failures }: Pace, problem: Error | null): number {
   const told = problem instanceof TributaryError ? (problem.details.retryAfterMs ?? 0) : 0;
-  return Math.max(reconnectAfterMs, told) + delayMs(backoff, failures, random);
+  return Math.min(MAX_PAUSE_MS, Math.max(reconnectAfterMs, told)) + delayMs(backoff, failures, random);
 }
 
 const problemFacts = (problem: Error) => ({
@@ -136,7 +139,7 @@ class Connection {
         await this.#queue.put(received);
         heard();
       },
-      reconnectAfter: ms => (this.#pace.reconnectAfterMs = Math.min(ms, backoff.capMs)),
+      reconnectAfter: ms => (this.#pace.reconnectAfterMs = ms),
     };
   }
 

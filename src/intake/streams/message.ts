@@ -17,11 +17,14 @@ export function textOf(bytes: Uint8Array): Pick<StreamMessage, "text" | "problem
 
 /** A message, marked when it is no JSON, and the position that it carries at a path. */
 export function withOwnPosition(message: StreamMessage, path: string | undefined): Received {
-  if (message.problem !== undefined) return { message, position: null };
+  if (message.problem !== undefined) return { message: storable(message), position: null };
   try {
     const body = parseJson(message.text);
     return { message, position: path === undefined ? null : (keyText(valueAt(body, path)) ?? null) };
   } catch (thrown) {
-    return { message: { ...message, problem: asError(thrown).message }, position: null };
+    return { message: storable({ ...message, problem: asError(thrown).message }), position: null };
   }
 }
+
+/** PostgreSQL keeps no NUL in a text, and JSON allows none: only what is marked can have one. */
+const storable = (message: StreamMessage): StreamMessage => ({ ...message, text: message.text.replaceAll("\0", "\uFFFD") });
