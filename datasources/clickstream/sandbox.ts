@@ -199,6 +199,7 @@ const clickstream: Imitation = {
     CLICKSTREAM_SECRET_ACCESS_KEY: credentials.secretAccessKey,
     CLICKSTREAM_SESSION_TOKEN: credentials.sessionToken,
   }),
+  streams: ["/v1/events/stream (server-sent events, JSON lines)"],
   mount,
   records: (population, person) => {
     const copies = population.traces("clickstream").copiesOf(person);

@@ -62,6 +62,7 @@ const product: Imitation = {
   name: "product",
   rates: { presence: 0.8, duplicates: 0 },
   environment: origin => ({ PRODUCT_BASE_URL: `${origin}/product`, PRODUCT_API_TOKEN: API_TOKEN }),
+  streams: ["/changes (WebSocket)"],
   mount,
   records: (population, person) =>
     population.isPresent("product", person)

@@ -40,6 +40,8 @@ export interface Imitation {
   readonly rates?: Rates;
   /** How it calls others when something changes; it does not unless stated. */
   readonly webhooks?: WebhookDialect;
+  /** Paths at which it tells live what changes, with their transports, for people; none unless stated. */
+  readonly streams?: readonly string[];
   /** Base URL and credentials as the environment variables a client reads. `origin` is e.g. `http://127.0.0.1:4100`. */
   environment(origin: string): Readonly<Record<string, string>>;
   /** Mounts the routes on an instance that already carries the prefix. State is fresh for each call. */

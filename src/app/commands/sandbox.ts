@@ -1,3 +1,4 @@
+import type { Imitation } from "../../sandbox/imitation.ts";
 import { startSandbox } from "../../sandbox/server.ts";
 import { readConfig } from "../config.ts";
 import { discoverImitations } from "../registry.ts";
@@ -13,18 +14,27 @@ export interface SandboxReady {
 /** Serves every imitation until it is stopped; tells a parent process where. */
 export async function runSandbox(): Promise<void> {
   const { port, seed, customers, quotas } = readConfig(process.env).sandbox;
-  const sandbox = await startSandbox({ port, seed, customers, quotas, imitations: await discoverImitations() });
+  const imitations = await discoverImitations();
+  const sandbox = await startSandbox({ port, seed, customers, quotas, imitations });
   const ready: SandboxReady = { origin: sandbox.origin, environment: sandbox.environment };
   if (process.send) process.send(ready);
-  else printReady(ready, customers, seed);
+  else printReady(ready, { customers, seed, imitations });
   await untilStopped();
   await sandbox.close();
   if (process.connected) process.disconnect();
 }
 
-function printReady({ origin, environment }: SandboxReady, customers: number, seed: number): void {
+interface Shown {
+  readonly customers: number;
+  readonly seed: number;
+  readonly imitations: readonly Imitation[];
+}
+
+function printReady({ origin, environment }: SandboxReady, { customers, seed, imitations }: Shown): void {
   console.log(`${customers} people from seed ${seed}. To serve the graph over them:\n`);
   for (const [name, value] of Object.entries(environment)) console.log(`export ${name}=${value}`);
-  console.log(`\nControl: ${origin}/__control/calls, /__control/faults, /__control/truth, /__control/reset`);
+  const streams = imitations.flatMap(({ name, streams: paths = [] }) => paths.map(path => `/${name}${path}`));
+  console.log(`\nStreams: ${streams.join(", ")}: they tell what POST ${origin}/__control/changes changes`);
+  console.log(`Control: ${origin}/__control/calls, /__control/faults, /__control/truth, /__control/reset`);
   console.log(`Sandbox is ready: ${origin}`);
 }

@@ -36,7 +36,7 @@ const MAX_PAUSE_MS = 900_000;
  */
 export async function consume(options: ConsumeOptions): Promise<void> {
   const { clock, signal, name, logger } = options;
-  const pace = { reconnectAfterMs: 0, failures: 0 };
+  const pace: Pace = { reconnectAfterMs: 0, failures: 0, isUnplaced: false };
   while (!signal.aborted) {
     const connection = new Connection(options, pace);
     const problem = await connection.run();
@@ -55,6 +55,8 @@ interface Pace {
   reconnectAfterMs: number;
   /** Connections since the last one that brought something, itself included. */
   failures: number;
+  /** Whether none of the messages that came over the last connection said where it is. */
+  isUnplaced: boolean;
 }
 
 /** At least what the source asks for, and a random time above it, so that not all its clients come back at once. */
@@ -81,6 +83,7 @@ class Connection {
   readonly #queue: Queue;
   readonly #watchdog: Watchdog;
   received = 0;
+  #isPlaced = false;
 
   constructor(options: ConsumeOptions, pace: Pace) {
     this.#options = options;
@@ -94,11 +97,13 @@ class Connection {
     const { sink, isBlind = false } = this.#options;
     const position = await this.#insist(() => sink.position());
     if (position === undefined) return null;
-    if (isBlind) await this.#insist(() => sink.gap(position, "the stream cannot be taken up where it was left"));
+    if (isBlind || (this.#pace.isUnplaced && position === null))
+      await this.#insist(() => sink.gap(position, "the stream cannot be taken up where it was left"));
     const draining = this.#drain();
     const outcome = await this.#read(position);
     this.#queue.close();
     await draining;
+    if (this.received > 0) this.#pace.isUnplaced = !this.#isPlaced;
     if (outcome instanceof Error) return outcome;
     const { gap } = outcome;
     if (gap !== undefined) {
@@ -135,6 +140,7 @@ class Connection {
       drained: () => this.#queue.emptied(),
       put: async received => {
         this.received++;
+        this.#isPlaced ||= received.position !== null || received.acknowledge !== undefined;
         heard();
         await this.#queue.put(received);
         heard();

@@ -97,7 +97,10 @@ describe("a sink", () => {
     const seen: string[] = [];
     const read: Reader = async (_position, flow, signal) => {
       const put = (lane: number, seq: number) =>
-        flow.put({ ...received(seq), acknowledge: { lane, send: () => void seen.push(`${lane}:${seq} of ${sink.messages.length}`) } });
+        flow.put({
+          ...received(seq),
+          acknowledge: { lane, send: () => void seen.push(`${lane}:${seq} of ${sink.messages.length}`) },
+        });
       await Promise.all([put(0, 1), put(1, 2), put(0, 3)]);
       await flow.drained();
       seen.push("drained");
@@ -146,14 +149,22 @@ describe("a sink", () => {
 });
 
 describe("a stream that cannot be taken up", () => {
-  it("leaves a gap at each connection", async () => {
+  const unplaced = (): Reader => {
     let connections = 0;
-    const read: Reader = async (_position, flow, signal) => {
+    return async (_position, flow, signal) => {
       await flow.put({ ...received(++connections), position: null });
       if (connections < 3) return {};
       return untilAborted(signal);
     };
-    const sink = await readUntil(read, ({ messages }) => messages.length === 3, { isBlind: true });
+  };
+
+  it("leaves a gap at each connection", async () => {
+    const sink = await readUntil(unplaced(), ({ messages }) => messages.length === 3, { isBlind: true });
     expect(sink.gaps).toHaveLength(3);
+  });
+
+  it("as none of its messages says where it is, leaves a gap after each connection", async () => {
+    const sink = await readUntil(unplaced(), ({ messages }) => messages.length === 3);
+    expect(sink.gaps).toHaveLength(2);
   });
 });
