@@ -8,6 +8,7 @@ import type { Authorizer } from "./auth/authorizer.ts";
 import { type TlsMaterial, tlsMaterial } from "./auth/client-tls.ts";
 import { createAuthorizer } from "./auth/create-authorizer.ts";
 import { MemoryTokenStore } from "./auth/token-store.ts";
+import { contentTypeOf } from "./charset.ts";
 import { classify } from "./classify.ts";
 import { connectionFailure } from "./connection-failure.ts";
 import { type ConnectionOptions, type Connections, createConnections, defaultTimeouts } from "./connection.ts";
@@ -22,6 +23,8 @@ export interface OpenedStream {
   readonly body: AsyncIterable<Uint8Array>;
   /** Whether its headers say how it ends, so that a cut can be told from an end. */
   readonly endsWell: boolean;
+  /** Its media type, in lower case, without parameters; empty when none is stated. */
+  readonly mediaType: string;
 }
 
 /**
@@ -137,6 +140,7 @@ function openedOf({ headers, body }: Dispatcher.ResponseData, connections: Conne
   }
   return {
     body: guarded(body, connections, signal),
+    mediaType: contentTypeOf([headers["content-type"] ?? ""].flat().join(", ")).type ?? "",
     endsWell: headers["transfer-encoding"] !== undefined || headers["content-length"] !== undefined,
   };
 }

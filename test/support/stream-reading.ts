@@ -61,7 +61,7 @@ export const playing =
   (answer: (asked: Readonly<Record<string, unknown>>) => Played | null): OpenStream =>
   async (request, headers, { signal }) => {
     const played = answer({ ...headers, ...request.query });
-    return played === null ? undefined : { body: bodyOf(played, signal), endsWell: true };
+    return played === null ? undefined : { body: bodyOf(played, signal), endsWell: true, mediaType: headers["accept"] ?? "" };
   };
 
 async function* bodyOf({ pieces, isCut }: Played, signal: AbortSignal): AsyncGenerator<Uint8Array> {

@@ -1,3 +1,4 @@
+import { UpstreamError } from "../../core/errors.ts";
 import { get, type UpstreamRequest } from "../../source/request.ts";
 import type { Resume, WebStream } from "../../source/streams.ts";
 import type { OpenedStream, OpenStream } from "../../upstream/stream-exchange.ts";
@@ -28,7 +29,11 @@ export async function openFrom(
     { accept, "cache-control": "no-store", ...headers },
     { signal, maySay: forgottenStatus(stream) },
   );
-  return opened ?? { gap: FORGOTTEN };
+  if (opened === undefined) return { gap: FORGOTTEN };
+  // A page of a proxy's or a login's, instead of the stream.
+  if (opened.mediaType === "text/html" || (stream.transport === "sse" && opened.mediaType !== accept))
+    throw new UpstreamError("UPSTREAM_MALFORMED", `the answer is ${opened.mediaType || "of no stated type"}, not ${accept}`);
+  return opened;
 }
 
 export const FORGOTTEN = "the source has forgotten the position";

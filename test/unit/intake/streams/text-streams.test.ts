@@ -113,6 +113,21 @@ describe.each(formats)("a stream of $name", ({ reader, write, asked }) => {
     expect(messages[1]?.text.trim()).toBe("{poison");
   });
 
+  it("is not made of a page that somebody else answers with", async () => {
+    const page: OpenStream = async () => ({
+      endsWell: true,
+      mediaType: "text/html",
+      body: (async function* () {
+        yield Buffer.from("<p>Please log in</p>\n\n");
+      })(),
+    });
+    const flow = { heard: () => undefined, reconnectAfter: () => undefined, drained: async () => undefined };
+    const put = async () => expect("nothing").toBe("taken");
+    await expect(reader(page)(null, { ...flow, put }, new AbortController().signal)).rejects.toMatchObject({
+      code: "UPSTREAM_MALFORMED",
+    });
+  });
+
   it("whose sink fails hands the same messages over again, in order, and reads no further ahead than it may", async () => {
     const sink = new MemorySink();
     sink.failures = 2;
@@ -196,6 +211,7 @@ describe("JSON lines", () => {
       (endsWell: boolean): OpenStream =>
       async () => ({
         endsWell,
+        mediaType: "application/x-ndjson",
         body: (async function* () {
           yield Buffer.from(`${texts[0]}\n${texts[1]}`);
         })(),

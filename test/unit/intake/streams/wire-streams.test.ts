@@ -191,7 +191,7 @@ describe.each(streams)("a stream over $transport", stream => {
     let most = 0;
     const accept = sink.accept.bind(sink);
     sink.accept = async (messages, position) => {
-      await wait(20);
+      await wait(10);
       most = Math.max(most, sent - sink.messages.length);
       await accept(messages, position);
     };
