@@ -216,3 +216,49 @@ describe.each(streams)("a stream over $transport", stream => {
     expect(Number(sink.at)).toBe(sink.messages.length);
   });
 });
+
+describe("a message over a WebSocket", () => {
+  const stream: WebStream = { transport: "websocket", path: "/", events: anyEvents, resume, maxMessageBytes: 1_000 };
+  const serveSockets = async (serve: (socket: WebSocket, after: number) => void): Promise<string> => {
+    const server = createServer();
+    const sockets = new WebSocketServer({ server, perMessageDeflate: false });
+    sockets.on("connection", (socket, { url }) =>
+      serve(socket, Number(new URL(url ?? "", "http://x").searchParams.get("after") ?? 0)),
+    );
+    const port = await bench.listen(server);
+    bench.onClose(() => sockets.clients.forEach(socket => socket.terminate()));
+    return `http://127.0.0.1:${port}`;
+  };
+
+  it("that cannot be read is handed on with a mark, cut short where it is too long, and does not end the connection", async () => {
+    let connections = 0;
+    const baseUrl = await serveSockets(socket => {
+      connections++;
+      for (const text of ["{poison", "x".repeat(5_000), "\0"]) socket.send(text);
+      socket.send(Buffer.from([0x7b, 0xff]), { binary: false });
+      socket.send(messageOf(1));
+    });
+    const sink = new MemorySink();
+    start(stream, baseUrl, sink);
+    await sink.until(({ at }) => at === "1");
+    expect(sink.messages.map(({ problem }) => problem !== undefined)).toEqual([true, true, true, true, false]);
+    expect(sink.messages.map(({ text }) => text.length)).toEqual([7, 1_000, 1, 2, messageOf(1).length]);
+    expect(sink.messages.some(({ text }) => text.includes("\0"))).toBe(false);
+    expect(connections).toBe(1);
+  });
+
+  it("that is larger than anything may be leaves a gap, and is not asked for again", async () => {
+    const asked: number[] = [];
+    const baseUrl = await serveSockets((socket, after) => {
+      asked.push(after);
+      if (asked.length === 1) socket.send(messageOf(1));
+      if (asked.length === 1) setTimeout(() => socket.send(Buffer.alloc(17 * 1024 * 1024)), 50);
+      else socket.send(messageOf(3));
+    });
+    const sink = new MemorySink();
+    start(stream, baseUrl, sink);
+    await sink.until(({ at }) => at === "3");
+    expect(sink.gaps).toEqual([{ from: "1", reason: "a message is larger than 16777216 bytes" }]);
+    expect(asked).toEqual([0, 0]);
+  });
+});
