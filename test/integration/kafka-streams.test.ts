@@ -4,7 +4,7 @@ import { systemClock } from "../../src/core/ports.ts";
 import { Secret } from "../../src/core/secret.ts";
 import { consumeStream, type StreamParts } from "../../src/intake/streams/streams.ts";
 import type { LogStream } from "../../src/source/streams.ts";
-import { startKafka } from "../support/kafka/broker.ts";
+import { kafkaUser, startKafka } from "../support/kafka/broker.ts";
 import { anyEvents } from "../support/stream-reading.ts";
 import { MemorySink } from "../support/stream-sink.ts";
 import { silent } from "../support/world.ts";
@@ -169,6 +169,31 @@ describe("a topic of Kafka", () => {
       `the brokers do not keep the offsets of ${stream.topic} any more: partition 0 from 50 to 80`,
     ]);
     expect(seqs(sink)).toEqual(upTo(100).slice(80));
+  });
+
+  it("is read with a login, read anew for each connection; without the right one nothing is, and no password is logged", async () => {
+    const stream = {
+      ...(await createTopic(1)),
+      login: { mechanism: "PLAIN", user: "KAFKA_USER", password: "KAFKA_PASSWORD" },
+    } as const;
+    await produce(stream, 1, 5);
+    const known: Record<string, string> = { KAFKA_USER: kafkaUser.name, KAFKA_PASSWORD: "a-wrong-password" };
+    const lines: string[] = [];
+    const isRefused = Promise.withResolvers<void>();
+    const log = (fields: object, message: string) => {
+      lines.push(JSON.stringify([fields, message]));
+      isRefused.resolve();
+    };
+    const sink = new MemorySink();
+    start(stream, sink, {
+      kafka: { brokers: [kafka.loginBroker], secrets: { read: name => new Secret(known[name] ?? "") } },
+      logger: { debug: log, info: log, warn: log, error: log },
+    });
+    await isRefused.promise;
+    expect(sink.messages).toEqual([]);
+    known["KAFKA_PASSWORD"] = kafkaUser.password;
+    await sink.until(({ messages }) => messages.length >= 5);
+    expect(lines.join()).not.toMatch(/a-wrong-password|kafka-tests-only/);
   });
 
   it("much faster than its sink waits for it: little stands in memory, nothing is lost", async () => {

@@ -12,13 +12,26 @@ import { fetchKafka, kafkaFolder } from "./artifacts.ts";
 /** Small and quick to start: nothing here is about throughput. */
 const jvm = ["-Xmx384m", "-Xms128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", join(kafkaFolder, "*")];
 
-const settingsOf = (folder: string, port: number, controllerPort: number) =>
+/** The only user that is known where a login is wanted; worthless anywhere else. */
+export const kafkaUser = { name: "reader", password: "kafka-tests-only" };
+
+interface Ports {
+  readonly open: number;
+  /** Where a login is wanted. */
+  readonly login: number;
+  readonly controller: number;
+}
+
+const settingsOf = (folder: string, { open: port, login, controller: controllerPort }: Ports) =>
   Object.entries({
     "process.roles": "broker,controller",
     "node.id": 1,
     "controller.quorum.voters": `1@127.0.0.1:${controllerPort}`,
-    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
-    "advertised.listeners": `PLAINTEXT://127.0.0.1:${port}`,
+    listeners: `PLAINTEXT://127.0.0.1:${port},LOGIN://127.0.0.1:${login},CONTROLLER://127.0.0.1:${controllerPort}`,
+    "advertised.listeners": `PLAINTEXT://127.0.0.1:${port},LOGIN://127.0.0.1:${login}`,
+    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,LOGIN:SASL_PLAINTEXT",
+    "sasl.enabled.mechanisms": "PLAIN",
+    "listener.name.login.plain.sasl.jaas.config": `org.apache.kafka.common.security.plain.PlainLoginModule required user_${kafkaUser.name}="${kafkaUser.password}";`,
     "controller.listener.names": "CONTROLLER",
     "log.dirs": folder,
     "offsets.topic.replication.factor": 1,
@@ -44,7 +57,7 @@ function formatted(): string {
   const partial = `${template}.${process.pid}`;
   mkdirSync(partial);
   const settings = join(kafkaFolder, `format.${process.pid}.properties`);
-  writeFileSync(settings, settingsOf(partial, 9092, 9093));
+  writeFileSync(settings, settingsOf(partial, { open: 9092, login: 9094, controller: 9093 }));
   const tool = ["kafka.tools.StorageTool", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qk", "-c", settings];
   const run = spawnSync("java", [...jvm, ...tool], { encoding: "utf8" });
   if (run.status !== 0) throw new Error(`the store could not be formatted: ${run.stderr}`);
@@ -56,15 +69,15 @@ function formatted(): string {
 export async function startKafka() {
   if (!fetchKafka()) throw new Error("Apache Kafka's artifacts could not be fetched: Maven and Java 17 are needed once");
   const folder = await mkdtemp(join(tmpdir(), "kafka-"));
-  const [port, controllerPort] = [await freePort(), await freePort()];
+  const ports = { open: await freePort(), login: await freePort(), controller: await freePort() };
   const store = join(folder, "store");
   await cp(formatted(), store, { recursive: true });
   const settings = join(folder, "server.properties");
-  await writeFile(settings, settingsOf(store, port, controllerPort));
+  await writeFile(settings, settingsOf(store, ports));
   let child: ChildProcess | undefined;
   const start = async () => {
     child = spawn("java", [...jvm, "kafka.Kafka", settings], { stdio: "ignore", cwd: folder });
-    await untilListening(port, child);
+    await untilListening(ports.open, child);
   };
   const kill = async (signal: NodeJS.Signals = "SIGKILL") => {
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
@@ -74,7 +87,9 @@ export async function startKafka() {
   };
   await start();
   return {
-    broker: `127.0.0.1:${port}`,
+    broker: `127.0.0.1:${ports.open}`,
+    /** The same broker, for whoever logs in as `kafkaUser`. */
+    loginBroker: `127.0.0.1:${ports.login}`,
     /** Ends it; what it has written stays. */
     kill,
     /** Starts it again where it was. */
