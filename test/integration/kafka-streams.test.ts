@@ -84,6 +84,7 @@ describe("a topic of Kafka", () => {
     start(stream, second);
     await second.until(({ messages }) => messages.length >= 50);
     expect(seqs(first)).toEqual(upTo(100));
+    expect(first.at).toBe(`${stream.topic}/0/99`);
     expect(second.messages[0]).toMatchObject({ text: textOf(101), id: `${stream.topic}/0/100`, headers: { origin: "test" } });
     expect(seqs(second)).toEqual(upTo(150).slice(100));
   });
@@ -163,6 +164,7 @@ describe("a topic of Kafka", () => {
     await admin.deleteRecords({ topics: [{ name: stream.topic, partitions: [{ partition: 0, offset: 80n }] }] });
     await admin.close();
     const sink = new MemorySink();
+    sink.at = before.at;
     start(stream, sink);
     await sink.until(({ messages }) => messages.length >= 20);
     expect(sink.gaps.map(({ reason }) => reason)).toEqual([

@@ -153,7 +153,7 @@ class Connection {
     for (;;) {
       const taken = await this.#queue.take(MAX_TOGETHER);
       if (taken.length === 0) return;
-      const position = taken.findLast(each => each.position !== null)?.position ?? null;
+      const position = this.#positionOf(taken);
       const messages = taken.map(({ message }) => message);
       const isDurable = await this.#insist(async () => {
         await this.#options.sink.accept(messages, position);
@@ -164,6 +164,13 @@ class Connection {
       acknowledge(taken);
       this.#queue.release(taken);
     }
+  }
+
+  /** Where nothing can be taken up, the time: it says since when something may be missing. */
+  #positionOf(taken: readonly Received[]): string | null {
+    const { isBlind = false } = this.#options;
+    const time = isBlind ? taken.at(-1)?.message.receivedAtMs.toString() : undefined;
+    return taken.findLast(each => each.position !== null)?.position ?? time ?? null;
   }
 
   /** Again and again until it succeeds; undefined when the signal ended before it did. */

@@ -162,15 +162,17 @@ class Membership {
     const { topic, partition, offset } = message;
     const { text, problem } = this.#textOf(message.value);
     const headers = message.headerEntries.map(([name, value]) => [name.toString(), value?.toString() ?? ""] as const);
+    const id = `${topic}/${partition}/${offset}`;
     const read = {
       text,
-      id: `${topic}/${partition}/${offset}`,
+      id,
       ...(headers.length > 0 && { headers: Object.fromEntries(headers) }),
       receivedAtMs: this.#parts.clock.nowMs(),
       ...(problem !== undefined && { problem }),
     };
     const acknowledge = { lane: partition, send: () => this.#commit(message) };
-    return { message: withOwnPosition(read, undefined).message, position: null, acknowledge };
+    // The group knows where it is; this one says since when something may be missing.
+    return { message: withOwnPosition(read, undefined).message, position: id, acknowledge };
   }
 
   #textOf(value: Buffer | null | undefined) {
