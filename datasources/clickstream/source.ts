@@ -129,7 +129,7 @@ export default t.defineSource({
       stallMs: 30_000,
       events: {
         type: "type",
-        identity: ["event.event_id"],
+        identity: ["event.event_id", "event.occurred_at"],
         occurredAt: { path: "event.occurred_at", format: "rfc3339" },
         kinds: [{ types: ["event.recorded"], collection: "events", key: "event.event_id", record: "event" }],
       },

@@ -150,7 +150,7 @@ export default t.defineSource({
       stallMs: 30_000,
       events: {
         type: "type",
-        identity: ["sequence"],
+        identity: ["sequence", "at"],
         occurredAt: { path: "at", format: "epoch-ms" },
         kinds: [{ types: ["account.updated"], collection: "accounts", key: "accountId" }],
       },

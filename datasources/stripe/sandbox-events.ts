@@ -62,9 +62,13 @@ function history(customers: CustomerBook, invoices: InvoiceBook): Happening[] {
   return happenings.sort((a, b) => a.created - b.created);
 }
 
-/** Opens the events of a world. The history is drawn on first use. */
-export function openEvents(population: Population, customers: CustomerBook, invoices: InvoiceBook, onEvent: OnEvent): EventBook {
-  const keys = population.keys.opaque("stripe.events", "evt_", 24);
+/** Opens the events of a world. The history is drawn on first use. Whoever remembers the events of a world before does not take new ones for those. */
+export function openEvents(
+  population: Population,
+  { customers, invoices }: { readonly customers: CustomerBook; readonly invoices: InvoiceBook },
+  { onEvent, openedAtMs }: { readonly onEvent: OnEvent; readonly openedAtMs: number },
+): EventBook {
+  const keys = population.keys.opaque(`stripe.events.${openedAtMs}`, "evt_", 24);
   let events: StripeEvent[] | undefined;
   const eventOf = ({ type, object, previous, created, request }: Happening, n: number): StripeEvent => ({
     id: keys.of(n),

@@ -13,7 +13,11 @@ import { openIdempotency } from "./sandbox-writes.ts";
 function openState({ population, clock, onReset, onChange, notify }: World): StripeState {
   const customers = openCustomers(population);
   const invoices = openInvoices(population, customers);
-  const events = openEvents(population, customers, invoices, event => notify("stripe", event));
+  const events = openEvents(
+    population,
+    { customers, invoices },
+    { onEvent: event => notify("stripe", event), openedAtMs: clock() },
+  );
   onReset(() => [customers, invoices, events].forEach(book => book.reset()));
   const state = { customers, invoices, events, clock };
   onChange("stripe", dice => changeSomething(state, dice));

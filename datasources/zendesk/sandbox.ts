@@ -50,7 +50,7 @@ function openDesk(world: World): Desk {
   const { population, clock, notify, onChange } = world;
   const userList = listUsers(population);
   const ticketList = listTickets(population, userList);
-  const keys = population.keys.uuid("zendesk.events");
+  const keys = population.keys.uuid(`zendesk.events.${clock()}`);
   let told = 0;
   const tell =
     (kind: "user" | "ticket") =>

@@ -6,6 +6,9 @@ import { Completeness } from "../store/completeness.ts";
 import { type Change, type ChangeFeed, LocalChanges } from "../core/changes.ts";
 import { Secret } from "../core/secret.ts";
 import type { Source } from "../source/define-source.ts";
+import { kafkaBrokersVariable } from "../source/streams.ts";
+import type { ExchangeOptions } from "../upstream/exchange.ts";
+import { createStreamExchange } from "../upstream/stream-exchange.ts";
 import { webhookSecretVariable } from "../source/webhooks.ts";
 import { Inbox } from "../store/inbox.ts";
 import { RawStore } from "../store/raw/raw-store.ts";
@@ -117,6 +120,7 @@ export async function createProduct(options: ProductOptions): Promise<Product> {
   const refresher = new Refresher(parts, database, config.refreshMs, ({ collection, error }) =>
     gateway.noteFill(collection, error?.message ?? null),
   );
+  const exchangeOf = exchangeOptions({ ...options, ...(redis && { redis }) });
   const intake = new Intake({
     catalog,
     upstreamOf,
@@ -125,6 +129,11 @@ export async function createProduct(options: ProductOptions): Promise<Product> {
     isShared: database.isShared,
     raw: new RawStore(config.home, rawKeyOption(options.environment, logger).rawKey),
     webhookSecrets: webhookSecretsOf(options.environment, logger),
+    streamExchangeOf: source => createStreamExchange(source, exchangeOf(source)),
+    kafkaOf: source => ({
+      brokers: (options.environment[kafkaBrokersVariable(source.name)] ?? "").split(",").flatMap(broker => broker.trim() || []),
+      secrets: new ConfiguredSecrets(options.environment, logger),
+    }),
     onChanges,
     fill: parts,
     completeness,
@@ -172,6 +181,20 @@ type UpstreamsOptions = Omit<ProductOptions, "storeFolder" | "config"> & {
   readonly meter?: Meter;
 };
 
+/** How each source is spoken to: where it is, with which secrets, tokens and proxy. */
+function exchangeOptions({
+  config,
+  environment,
+  logger,
+  clock = systemClock,
+  redis,
+}: Pick<UpstreamsOptions, "config" | "environment" | "logger" | "clock" | "redis">): (source: Source) => ExchangeOptions {
+  const tokens = redis ? new RedisTokenStore(redis) : new FileTokenStore(config.home);
+  const secrets = new ConfiguredSecrets(environment, logger);
+  const proxy = proxyOf(environment);
+  return source => ({ baseUrl: baseUrlOf(source, environment), proxy, secrets, tokens, clock, logger });
+}
+
 /** One upstream for each source, by name. */
 export function createUpstreams({
   config,
@@ -182,22 +205,15 @@ export function createUpstreams({
   redis,
   meter,
 }: UpstreamsOptions): Map<string, Upstream> {
-  const tokens = redis ? new RedisTokenStore(redis) : new FileTokenStore(config.home);
-  const secrets = new ConfiguredSecrets(environment, logger);
-  const proxy = proxyOf(environment);
+  const exchangeOf = exchangeOptions({ config, environment, logger, ...(clock && { clock }), ...(redis && { redis }) });
   const replicas = redis && new RedisReplicas(redis, config.replicas);
   return new Map(
     catalog.sources.map(source => {
-      const baseUrl = baseUrlOf(source, environment);
-      const account = `${source.name}@${new URL(baseUrl).host}`;
+      const exchange = exchangeOf(source);
+      const account = `${source.name}@${new URL(exchange.baseUrl).host}`;
       const options = {
-        baseUrl,
-        proxy,
-        secrets,
-        tokens,
-        clock: clock ?? systemClock,
+        ...exchange,
         random: Math.random,
-        logger,
         ...(meter && { meter }),
         ...(replicas && { ledger: new RedisLedger(redis, { account, replicas }) }),
       };

@@ -1,5 +1,6 @@
-import { ConfigError, RequestError } from "../core/errors.ts";
-import type { Clock, Logger, Meter, Random } from "../core/ports.ts";
+import { asError, RequestError } from "../core/errors.ts";
+import type { Json } from "../core/json.ts";
+import type { Clock, Logger, Meter, Random, Secrets } from "../core/ports.ts";
 import type { Secret } from "../core/secret.ts";
 import type { Catalog, CatalogEntry } from "../source/catalog.ts";
 import type { Source } from "../source/define-source.ts";
@@ -14,12 +15,20 @@ import { Processor } from "./processor.ts";
 import { readMessage, recordIn } from "./read-events.ts";
 import { Reception } from "./reception.ts";
 import type { FillParts } from "./fill.ts";
-import { reconcile } from "./reconcile.ts";
+import { inboxSink } from "./inbox-sink.ts";
+import { channelsOf, reconcile } from "./reconcile.ts";
+import { consumeStream } from "./streams/streams.ts";
+import type { StreamExchange } from "../upstream/stream-exchange.ts";
+import type { Stream } from "../source/streams.ts";
 import { UpdateBook } from "./update-book.ts";
 import { type Delivery, verify } from "./webhooks/verify.ts";
 
 /** Events that were settled are known so long, in ms, so that one that comes again has no effect. */
 const KNOWN_FOR_MS = 7 * 86_400_000;
+/** A process that does not read a stream looks so often, in ms, whether nobody does. */
+const STREAM_TURN_MS = 2_000;
+/** Reading begins so much, in ms, before a gap: what a stream tells of has happened before. */
+const GAP_MARGIN_MS = 300_000;
 const PRUNE_CRON = "7 * * * *";
 /** A source of whose changes more than this share is missed is read more often. */
 const MISSED_SHARE = 0.001;
@@ -30,6 +39,10 @@ export interface IntakeParts extends Pick<ApplyParts, "upstreamOf" | "mirror" | 
   readonly isShared: boolean;
   readonly raw: RawStore;
   /** The secrets that are live for a source's webhooks; none: it has no webhooks here. Read for every call: they are replaced while we run. */
+  /** Opens streams of a source. */
+  readonly streamExchangeOf: (source: Source) => StreamExchange;
+  /** Where the source's Kafka cluster is. */
+  readonly kafkaOf: (source: Source) => { readonly brokers: readonly string[]; readonly secrets: Secrets };
   readonly webhookSecrets: (source: Source) => readonly Secret[];
   /** How sources are read, and what was found by it. */
   readonly fill: FillParts;
@@ -52,6 +65,7 @@ export class Intake {
   readonly #processor: Processor;
   readonly #book: UpdateBook;
   readonly #stop = new AbortController();
+  #streams: Promise<unknown> = Promise.resolve();
   /** Source → in how many seconds it is read again, while much is missed. */
   readonly #pauses = new Map<string, number>();
 
@@ -70,7 +84,12 @@ export class Intake {
   async start(): Promise<void> {
     const { catalog } = this.#parts;
     await this.#book.recover(catalog.entries);
-    this.#processor.start(catalog.sources.filter(({ webhooks }) => webhooks).map(({ name }) => name));
+    this.#processor.start(catalog.sources.filter(source => channelsOf(source).length > 0).map(({ name }) => name));
+    this.#streams = Promise.all(
+      catalog.sources.flatMap(source =>
+        Object.entries(source.streams ?? {}).map(([name, stream]) => this.#readStream(source, name, stream)),
+      ),
+    );
   }
 
   /** What is to be done regularly, by one of the processes that share the store. */
@@ -78,7 +97,9 @@ export class Intake {
     const { catalog } = this.#parts;
     const reconciled = catalog.sources.flatMap(source => {
       const { cron } = source.webhooks?.reconcile ?? defaultReconcile;
-      return source.webhooks ? [{ name: `reconcile/${source.name}`, cron, run: () => this.#reconcileDue(source) }] : [];
+      return channelsOf(source).length > 0
+        ? [{ name: `reconcile/${source.name}`, cron, run: () => this.#reconcileDue(source) }]
+        : [];
     });
     return [...reconciled, { name: "prune", cron: PRUNE_CRON, run: () => this.#prune() }];
   }
@@ -86,6 +107,7 @@ export class Intake {
   /** Ends; what has come and is not worked off stays for the next start. */
   async stop(): Promise<void> {
     this.#stop.abort(new Error("the intake was stopped"));
+    await this.#streams;
     await this.#processor.stop();
     await this.#book.close();
   }
@@ -139,15 +161,15 @@ export class Intake {
 
   /**
    * Reads sources for what their webhooks missed: what changed since the last time, or everything. A failure is in the result. Throws `SOURCE_UNKNOWN` for
-   * one that is not there or has no webhooks, and `REQUEST_INVALID` while it is reconciled already.
+   * one that is not there or sends no word of changes, and `REQUEST_INVALID` while it is reconciled already.
    */
   async reconcile(names: readonly string[], isFull: boolean): Promise<readonly Reconciliation[]> {
-    const known = this.#parts.catalog.sources.filter(({ webhooks }) => webhooks);
+    const known = this.#parts.catalog.sources.filter(source => channelsOf(source).length > 0);
     const unknown = names.find(name => !known.some(source => source.name === name));
     if (unknown !== undefined)
       throw new RequestError(
         "SOURCE_UNKNOWN",
-        `there are no webhooks from ${unknown}; there are from ${known.map(({ name }) => name).join(", ")}`,
+        `${unknown} sends no word of changes; these do: ${known.map(({ name }) => name).join(", ")}`,
       );
     const chosen = known.filter(({ name }) => names.length === 0 || names.includes(name));
     return Promise.all(
@@ -170,9 +192,59 @@ export class Intake {
     return this.#parts.completeness.runs(limit);
   }
 
-  async #reconcileAlone(source: Source, isFull: boolean): Promise<Reconciliation | undefined> {
+  /** Reads a stream until the end: one of the processes that share the store does, unless the stream itself shares its messages out. */
+  async #readStream(source: Source, name: string, stream: Stream): Promise<void> {
+    const { clock, exclusively, logger } = this.#parts;
+    const { signal } = this.#stop;
+    const id = `${source.name}.${name}`;
+    const read = () => this.#consume(source, id, stream);
+    while (!signal.aborted) {
+      try {
+        if (stream.transport === "kafka") await read();
+        else await exclusively(`stream ${id}`, read);
+      } catch (thrown) {
+        logger.error({ stream: id, problem: asError(thrown).message }, "a stream could not be read; trying again");
+      }
+      await clock.sleep(STREAM_TURN_MS, signal);
+    }
+  }
+
+  async #consume(source: Source, id: string, stream: Stream): Promise<void> {
+    const { streamExchangeOf, kafkaOf, clock, random, logger } = this.#parts;
+    const exchange = streamExchangeOf(source);
+    const kafka = kafkaOf(source);
+    const sink = inboxSink(
+      { ...this.#parts, onKept: () => this.#processor.wake(), onGap: () => void this.#closeGaps(source) },
+      { source: source.name, stream: id, rules: stream.events },
+    );
+    try {
+      await consumeStream(stream, { name: id, exchange, sink, clock, random, logger, kafka, signal: this.#stop.signal });
+    } finally {
+      await exchange.close();
+    }
+  }
+
+  /** Reads the source for what its streams have missed for good; what cannot be read now is when the source is reconciled the next time. */
+  async #closeGaps(source: Source): Promise<void> {
+    const { inbox, clock, logger } = this.#parts;
+    try {
+      const gaps = await inbox.openGaps(source.name);
+      if (gaps.length === 0) return;
+      const sinceMs = Math.min(...gaps.map(({ fromMs }) => fromMs)) - GAP_MARGIN_MS;
+      const run = await this.#reconcileAlone(source, false, sinceMs);
+      const ids = gaps.map(({ id }) => id);
+      if (run?.problem === null) await inbox.closeGaps(ids, clock.nowMs());
+    } catch (thrown) {
+      logger.error(
+        { source: source.name, problem: asError(thrown).message },
+        "a gap in a stream could not be closed; trying again",
+      );
+    }
+  }
+
+  async #reconcileAlone(source: Source, isFull: boolean, sinceMs?: number): Promise<Reconciliation | undefined> {
     const done = await this.#parts.exclusively(`reconcile ${source.name}`, () =>
-      reconcile(this.#parts, source, { isFull, signal: this.#stop.signal }),
+      reconcile(this.#parts, source, { isFull, ...(sinceMs !== undefined && { sinceMs }), signal: this.#stop.signal }),
     );
     if (done && done.value.found > 0)
       this.#parts.meter.count("tributary_intake_missed_total", { source: source.name }, done.value.found);
@@ -181,6 +253,7 @@ export class Intake {
 
   /** While more than a thousandth of what comes is missed, it is read again after half the pause; when nothing is, the regular time does. */
   async #reconcileDue(source: Source): Promise<number | null> {
+    await this.#closeGaps(source);
     const run = await this.#reconcileAlone(source, false);
     const today = (await this.completeness(1)).find(day => day.source === source.name);
     const { leastS } = source.webhooks?.reconcile ?? defaultReconcile;
@@ -194,7 +267,7 @@ export class Intake {
 
   get #applyParts(): ApplyParts {
     const keeperOf = (entry: CatalogEntry) => this.#book.keeperOf(entry, itemsOf(entry));
-    return { ...this.#parts, keeperOf, recordIn: (entry, { type, body }) => recordIn(rulesOf(entry), type, body) };
+    return { ...this.#parts, keeperOf, recordIn: recordOf };
   }
 
   /** Counts what is about to be forgotten, and forgets it. */
@@ -206,14 +279,20 @@ export class Intake {
   }
 }
 
-function rulesOf({ source }: CatalogEntry): EventRules {
-  if (!source.webhooks) throw new ConfigError("SOURCE_INVALID", `${source.name} declares no events`);
-  return source.webhooks.events;
+/** What a source sends of a collection: by its webhooks, else by a stream. */
+function rulesOf({ source, name }: CatalogEntry): EventRules | undefined {
+  return channelsOf(source).find(({ kinds }) => kinds.some(({ collection }) => collection === name));
+}
+
+/** The record that an event carries. */
+function recordOf({ source }: CatalogEntry, { channel, type, body }: InboxEvent): Json | undefined {
+  const rules = channel === "webhook" ? source.webhooks?.events : source.streams?.[channel]?.events;
+  return rules && recordIn(rules, type, body);
 }
 
 /** Where records stand in what is kept of a collection: in the lookup's answers, else in the events. */
 function itemsOf(entry: CatalogEntry): string {
   const { lookup } = entry.collection;
   if (lookup) return lookup.mode === "batch" ? lookup.items : (lookup.item ?? "");
-  return rulesOf(entry).kinds.find(({ collection }) => collection === entry.name)?.record ?? "";
+  return rulesOf(entry)?.kinds.find(({ collection }) => collection === entry.name)?.record ?? "";
 }

@@ -92,7 +92,7 @@ function momentOf(value: unknown, format: MomentFormat): number | null {
 const plainText = (value: unknown): string | undefined => (typeof value === "string" ? value : numberText(value));
 
 /** Known by its own bytes, so that the same one that comes again is the same. */
-const unreadable = (facts: MessageFacts, text: string, problem: string, type = "unreadable"): Arrival => ({
+export const unreadable = (facts: MessageFacts, text: string, problem: string, type = "unreadable"): Arrival => ({
   ...facts,
   identity: `sha256:${createHash("sha256").update(text).digest("hex")}`,
   type,

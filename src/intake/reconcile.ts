@@ -3,6 +3,7 @@ import { asError, TributaryError } from "../core/errors.ts";
 import type { Clock, Logger } from "../core/ports.ts";
 import type { CatalogEntry } from "../source/catalog.ts";
 import type { Source } from "../source/define-source.ts";
+import type { EventRules } from "../source/events.ts";
 import type { Completeness, Reconciliation } from "../store/completeness.ts";
 import type { ChangedRecord } from "../store/mirror.ts";
 import type { CallContext } from "../upstream/context.ts";
@@ -36,7 +37,7 @@ export async function tellFindings(
   const facts = { source: entry.source.name, collection: entry.id, entity: entry.collection.canonical, atMs };
   const ofKind = (kind: Change["kind"], some: readonly ChangedRecord[]) => some.map(each => ({ ...facts, ...each, kind }));
   onChanges([...ofKind("changed", changed), ...ofKind("deleted", deleted)]);
-  const isToldOf = entry.source.webhooks?.events.kinds.some(({ collection }) => collection === entry.name) === true;
+  const isToldOf = isTold(entry);
   if (isToldOf && !isFirst)
     await completeness.note(
       entry.source.name,
@@ -46,12 +47,22 @@ export async function tellFindings(
     );
 }
 
-/** The collections that a source sends word of. */
-export const toldCollections = (parts: FillParts, source: Source): readonly CatalogEntry[] =>
-  parts.catalog.entries.filter(
-    entry =>
-      entry.source === source && source.webhooks?.events.kinds.some(({ collection }) => collection === entry.name) === true,
-  );
+/** Everything by which a source sends word: its webhooks and its streams. */
+export const channelsOf = ({ webhooks, streams = {} }: Source): readonly EventRules[] => [
+  ...(webhooks ? [webhooks.events] : []),
+  ...Object.values(streams).map(({ events }) => events),
+];
+
+const isTold = ({ source, name }: CatalogEntry): boolean =>
+  channelsOf(source).some(({ kinds }) => kinds.some(({ collection }) => collection === name));
+
+export interface ReconcileOptions {
+  /** Whether everything is read, also where what changed would do. */
+  readonly isFull: boolean;
+  /** Reads what changed since then at least, in ms since the epoch; since the last time unless given. */
+  readonly sinceMs?: number;
+  readonly signal: AbortSignal;
+}
 
 /**
  * Reads what changed at a source since the last time, or everything, into the mirror: what its webhooks missed is there then, and counted. A failure
@@ -60,7 +71,7 @@ export const toldCollections = (parts: FillParts, source: Source): readonly Cata
 export async function reconcile(
   parts: ReconcileParts,
   source: Source,
-  { isFull, signal }: { readonly isFull: boolean; readonly signal: AbortSignal },
+  { isFull, sinceMs, signal }: ReconcileOptions,
 ): Promise<Reconciliation> {
   const startedAtMs = parts.clock.nowMs();
   let [records, found, wasFull] = [0, 0, true];
@@ -70,14 +81,14 @@ export async function reconcile(
     await parts.fill.onFound?.(entry, finding, isFirst);
   };
   const fill = { ...parts.fill, onFound };
-  for (const entry of toldCollections(parts.fill, source)) {
+  for (const entry of parts.fill.catalog.entries.filter(each => each.source === source && isTold(each))) {
     const context: CallContext = {
       priority: "bulk",
       signal,
       deadlineAtMs: parts.clock.nowMs() + DEADLINE_MS,
       requestId: `reconcile-${source.name}`,
     };
-    const part = await reconcileCollection({ ...parts, fill }, entry, isFull, context);
+    const part = await reconcileCollection({ ...parts, fill }, entry, { isFull, sinceMs }, context);
     records += part.records;
     wasFull &&= part.isFull;
     problem ??= part.problem;
@@ -97,15 +108,25 @@ interface Part {
 async function reconcileCollection(
   parts: ReconcileParts,
   entry: CatalogEntry,
-  isFull: boolean,
+  { isFull, sinceMs }: Pick<ReconcileOptions, "isFull"> & { readonly sinceMs: number | undefined },
   context: CallContext,
 ): Promise<Part> {
   const { watermark } = entry.collection.list;
   const startedAtMs = parts.clock.nowMs();
   const reached = await parts.completeness.reached(entry.id);
-  const isDue = watermark?.seesDeletions !== true && startedAtMs - (reached?.fullAtMs ?? 0) >= FULL_EVERY_MS;
+  const ofCustomers = entry.collection.canonical === "Customer";
+  const isDue = ofCustomers && watermark?.seesDeletions !== true && startedAtMs - (reached?.fullAtMs ?? 0) >= FULL_EVERY_MS;
   const suffices = watermark?.sees === "updates" || watermark?.editsBy === "nothing-changes";
-  if (!isFull && reached !== null && suffices && !isDue) return readWhatChanged(parts, entry, reached.watermarkMs, context);
+  if (!isFull && suffices) {
+    const fromMs = Math.min(reached?.watermarkMs ?? Number.POSITIVE_INFINITY, sinceMs ?? Number.POSITIVE_INFINITY);
+    // Of a gap it is known where it begins, and that it is to be closed soon: everything is read another time.
+    if (Number.isFinite(fromMs) && (sinceMs !== undefined || !isDue)) return readWhatChanged(parts, entry, fromMs, context);
+    if (!ofCustomers) {
+      // What customers have may be more than anybody needs to hold: from now on what changes is looked at.
+      await parts.completeness.noteReached(entry.id, startedAtMs - (watermark.safetyLagMs ?? DEFAULT_LAG_MS), startedAtMs);
+      return { records: 0, isFull: false, problem: null };
+    }
+  }
   const { records, error } = await fillCollection(parts.fill, entry, context);
   if (error === undefined)
     await parts.completeness.noteReached(entry.id, startedAtMs - (watermark?.safetyLagMs ?? DEFAULT_LAG_MS), startedAtMs);

@@ -24,6 +24,17 @@ export interface StreamPosition {
   /** `<source>.<stream>`. */
   readonly stream: string;
   readonly position: string;
+  /** When, in ms since the epoch. */
+  readonly atMs: number;
+}
+
+/** Something of a stream that was missed for good; times are ms since the epoch. */
+export interface StreamGap {
+  readonly stream: string;
+  /** What came before it is there. */
+  readonly fromMs: number;
+  readonly atMs: number;
+  readonly reason: string;
 }
 
 /** `waiting`: to be processed; `dead`: given up until somebody looks at it; `discarded`: by somebody. */
@@ -103,23 +114,54 @@ export class Inbox {
       await inside.query(
         `INSERT INTO stream_position VALUES ($1, $2, $3)
          ON CONFLICT (stream) DO UPDATE SET position = excluded.position, saved_at_ms = excluded.saved_at_ms`,
-        [position.stream, position.position, arrivals[0]?.receivedAtMs ?? 0],
+        [position.stream, position.position, position.atMs],
       );
       return insert(inside, arrivals);
     });
   }
 
   /** How far a stream has been read; null before anything was. */
-  async position(stream: string): Promise<string | null> {
-    const [row] = await this.#database.query<{ position: string }>("SELECT position FROM stream_position WHERE stream = $1", [
-      stream,
-    ]);
-    return row?.position ?? null;
+  async position(stream: string): Promise<StreamPosition | null> {
+    const [row] = await this.#database.query<{ position: string; saved_at_ms: string | number }>(
+      "SELECT position, saved_at_ms FROM stream_position WHERE stream = $1",
+      [stream],
+    );
+    return row === undefined ? null : { stream, position: row.position, atMs: Number(row.saved_at_ms) };
   }
 
-  /** Forgets how far a stream has been read. */
-  async forgetPosition(stream: string): Promise<void> {
-    await this.#database.query("DELETE FROM stream_position WHERE stream = $1", [stream]);
+  /** Notes that something of a stream was missed for good, and forgets how far it has been read. */
+  async noteGap({ stream, fromMs, atMs, reason }: StreamGap): Promise<void> {
+    await this.#database.transaction(async inside => {
+      await inside.query("INSERT INTO stream_gap (stream, from_ms, at_ms, reason) VALUES ($1, $2, $3, $4)", [
+        stream,
+        fromMs,
+        atMs,
+        reason,
+      ]);
+      await inside.query("DELETE FROM stream_position WHERE stream = $1", [stream]);
+    });
+  }
+
+  /** Gaps that nobody has made good for yet, the oldest first. */
+  async openGaps(source: string): Promise<readonly (StreamGap & { readonly id: string })[]> {
+    const rows = await this.#database.query<{
+      id: string | number;
+      stream: string;
+      from_ms: string | number;
+      at_ms: string | number;
+      reason: string;
+    }>("SELECT * FROM stream_gap WHERE closed_at_ms IS NULL AND stream LIKE $1 || '.%' ORDER BY id", [source]);
+    return rows.map(({ id, stream, from_ms, at_ms, reason }) => ({
+      id: String(id),
+      stream,
+      fromMs: Number(from_ms),
+      atMs: Number(at_ms),
+      reason,
+    }));
+  }
+
+  async closeGaps(ids: readonly string[], atMs: number): Promise<void> {
+    await this.#database.query("UPDATE stream_gap SET closed_at_ms = $2 WHERE id = ANY($1::bigint[])", [ids, atMs]);
   }
 
   /**

@@ -153,4 +153,15 @@ export const migrations: readonly string[] = [
     full_at_ms bigint NOT NULL
   );
   `,
+  `
+  -- What of a stream was missed for good, until its source was read for it.
+  CREATE TABLE stream_gap (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    stream text NOT NULL,
+    from_ms bigint NOT NULL,
+    at_ms bigint NOT NULL,
+    reason text NOT NULL,
+    closed_at_ms bigint
+  );
+  `,
 ];

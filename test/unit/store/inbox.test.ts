@@ -37,7 +37,7 @@ describe.each(drivers)("the inbox, %s", (_name, open) => {
     database = await open();
     inbox = new Inbox(database);
   });
-  beforeEach(() => database.query("TRUNCATE inbox, inbox_lease, stream_position"));
+  beforeEach(() => database.query("TRUNCATE inbox, inbox_lease, stream_position, stream_gap"));
   afterAll(() => database.close());
 
   it("keeps an event once, however often it comes, and counts", async () => {
@@ -108,12 +108,23 @@ describe.each(drivers)("the inbox, %s", (_name, open) => {
 
   it("keeps how far a stream has been read together with what came", async () => {
     expect(await inbox.position("crm.live")).toBeNull();
-    await inbox.accept([arrival("a")], { stream: "crm.live", position: "41" });
-    await inbox.accept([arrival("a")], { stream: "crm.live", position: "42" });
-    expect(await inbox.position("crm.live")).toBe("42");
-    const broken = inbox.accept([arrival("b", "9", { type: null as never })], { stream: "crm.live", position: "43" });
+    await inbox.accept([arrival("a")], { stream: "crm.live", position: "41", atMs: 5 });
+    await inbox.accept([arrival("a")], { stream: "crm.live", position: "42", atMs: 6 });
+    expect(await inbox.position("crm.live")).toEqual({ stream: "crm.live", position: "42", atMs: 6 });
+    const broken = inbox.accept([arrival("b", "9", { type: null as never })], { stream: "crm.live", position: "43", atMs: 7 });
     await expect(broken).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
-    expect(await inbox.position("crm.live")).toBe("42");
+    expect(await inbox.position("crm.live")).toEqual({ stream: "crm.live", position: "42", atMs: 6 });
+  });
+
+  it("keeps what of a stream was missed until somebody has made good for it", async () => {
+    await inbox.accept([], { stream: "crm.live", position: "41", atMs: 5 });
+    await inbox.noteGap({ stream: "crm.live", fromMs: 5, atMs: 9, reason: "forgotten" });
+    expect(await inbox.position("crm.live")).toBeNull();
+    expect(await inbox.openGaps("crmx")).toEqual([]);
+    const [gap] = await inbox.openGaps("crm");
+    expect(gap).toMatchObject({ fromMs: 5, atMs: 9, reason: "forgotten" });
+    await inbox.closeGaps([gap!.id], 10);
+    expect(await inbox.openGaps("crm")).toEqual([]);
   });
 
   it("forgets what is settled long ago, and nothing else", async () => {
