@@ -19,7 +19,7 @@ import { inboxSink } from "./inbox-sink.ts";
 import { channelsOf, reconcile } from "./reconcile.ts";
 import { consumeStream } from "./streams/streams.ts";
 import type { StreamExchange } from "../upstream/stream-exchange.ts";
-import type { Stream } from "../source/streams.ts";
+import { kafkaBrokersVariable, type Stream } from "../source/streams.ts";
 import { UpdateBook } from "./update-book.ts";
 import { type Delivery, verify } from "./webhooks/verify.ts";
 
@@ -197,6 +197,13 @@ export class Intake {
     const { clock, exclusively, logger } = this.#parts;
     const { signal } = this.#stop;
     const id = `${source.name}.${name}`;
+    if (stream.transport === "kafka" && this.#parts.kafkaOf(source).brokers.length === 0) {
+      logger.warn(
+        { stream: id, setting: kafkaBrokersVariable(source.name) },
+        "a stream is not read: nobody says where its brokers are",
+      );
+      return;
+    }
     const read = () => this.#consume(source, id, stream);
     while (!signal.aborted) {
       try {
