@@ -4,7 +4,7 @@ import { startWorld, type TestWorld } from "../support/world.ts";
 
 let world: TestWorld;
 beforeAll(async () => {
-  world = await startWorld({ customers: 40 });
+  world = await startWorld({ customers: 40, hasStreams: true });
 });
 afterAll(() => world.close());
 

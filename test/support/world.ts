@@ -7,6 +7,7 @@ import { readConfig } from "../../src/app/config.ts";
 import { createProduct, type Product } from "../../src/app/product.ts";
 import { discoverImitations, discoverSources } from "../../src/app/registry.ts";
 import type { Logger } from "../../src/core/ports.ts";
+import { type Catalog, createCatalog } from "../../src/source/catalog.ts";
 import { createServer } from "../../src/server/server.ts";
 
 /** A log line as a test sees it. */
@@ -32,8 +33,6 @@ export interface Answer {
   readonly extensions: Record<string, unknown>;
 }
 
-const streamRoutes = ["GET /v1/events/stream", "GET /changes"];
-
 export interface WorldOptions {
   readonly customers?: number;
   readonly seed?: number;
@@ -42,9 +41,14 @@ export interface WorldOptions {
   readonly hasExplorer?: boolean;
   /** Whether the customer index is filled before the world is given out. */
   readonly isFilled?: boolean;
+  /** Whether the sources' streams are read; else only what a test does asks them. */
+  readonly hasStreams?: boolean;
   /** Where raw material goes; a folder of its own unless given. */
   readonly home?: string;
 }
+
+const withoutStreams = ({ sources }: Catalog): Catalog =>
+  createCatalog(sources.map(({ streams: _streams, ...source }) => source));
 
 /** A sandbox and a graph over it, on loopback, with everything kept in memory. */
 export async function startWorld(options: WorldOptions = {}) {
@@ -60,9 +64,10 @@ export async function startWorld(options: WorldOptions = {}) {
   const lines: Line[] = [];
   const home = options.home ?? (await mkdtemp(join(tmpdir(), "world-")));
   const config = readConfig({ ...environment, TRIBUTARY_HOME: home, EXPLORER: "off" });
+  const catalog = await discoverSources();
   const product: Product = await createProduct({
     config,
-    catalog: await discoverSources(),
+    catalog: options.hasStreams ? catalog : withoutStreams(catalog),
     environment,
     logger: recorder(lines),
     storeFolder: null,
@@ -95,10 +100,9 @@ export async function startWorld(options: WorldOptions = {}) {
     });
   const calls = async (): Promise<Record<string, number>> => {
     const counts = (await (await control("calls")).json()) as Record<string, Record<string, Record<string, number>>>;
-    // What stays open is no request for data: it comes and goes by itself.
-    const asked = (routes: Record<string, Record<string, number>>) =>
-      Object.entries(routes).flatMap(([route, outcomes]) => (streamRoutes.includes(route) ? [] : Object.values(outcomes)));
-    return Object.fromEntries(Object.entries(counts).map(([source, routes]) => [source, sum(asked(routes))]));
+    return Object.fromEntries(
+      Object.entries(counts).map(([source, routes]) => [source, sum(Object.values(routes).flatMap(Object.values))]),
+    );
   };
   return {
     product,
