@@ -16,6 +16,8 @@ const LONGEST_PAUSE_MS = 300_000;
 /** An event whose failure will not pass is tried so often; one whose failure may is given up when it is so old, in ms. */
 const ATTEMPTS = 5;
 const GIVE_UP_MS = 24 * 3_600_000;
+/** So long, in ms, events are gathered before each round: fewer questions, and time for the store to take in what arrives. */
+const GATHER_MS = 100;
 /** How often a store that others write to is looked at, in ms, and one of our own, where nothing is known to be due. */
 const SHARED_POLL_MS = 250;
 const OWN_POLL_MS = 30_000;
@@ -77,6 +79,7 @@ export class Processor {
         const isIdle = (await this.#round(source)) === 0;
         failures = 0;
         if (isIdle) await Promise.race([woken, clock.sleep(await this.#idleMs(source), signal)]);
+        await clock.sleep(GATHER_MS, signal);
       } catch (thrown) {
         if (signal.aborted) break;
         logger.error({ source, problem: asError(thrown).message }, "the inbox could not be worked off; trying again");

@@ -194,8 +194,11 @@ export class Inbox {
   /** Notes what came of events, and gives their objects free. */
   async settle(holder: string, settlements: readonly Settlement[], nowMs: number): Promise<void> {
     await this.#database.transaction(async inside => {
-      for (const settlement of settlements) await note(inside, settlement, nowMs);
+      const alike = Map.groupBy(settlements, each =>
+        "outcome" in each ? each.outcome : JSON.stringify([each.problem, each.dueAtMs]),
+      );
       const ids = settlements.flatMap(settlement => settlement.ids);
+      for (const group of alike.values()) await note(inside, { ...group[0]!, ids: group.flatMap(each => each.ids) }, nowMs);
       await inside.query(
         `DELETE FROM inbox_lease USING inbox
          WHERE inbox.id = ANY($1::bigint[]) AND inbox_lease.collection = inbox.collection AND inbox_lease.key = inbox.key AND holder = $2`,

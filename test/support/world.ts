@@ -43,8 +43,6 @@ export interface WorldOptions {
   readonly isFilled?: boolean;
   /** Whether the sources' streams are read; else only what a test does asks them. */
   readonly hasStreams?: boolean;
-  /** Where raw material goes; a folder of its own unless given. */
-  readonly home?: string;
 }
 
 const withoutStreams = ({ sources }: Catalog): Catalog =>
@@ -62,7 +60,8 @@ export async function startWorld(options: WorldOptions = {}) {
   });
   const environment = { ...sandbox.environment, ...options.environment };
   const lines: Line[] = [];
-  const home = options.home ?? (await mkdtemp(join(tmpdir(), "world-")));
+  const given = options.environment?.["TRIBUTARY_HOME"];
+  const home = given ?? (await mkdtemp(join(tmpdir(), "world-")));
   const config = readConfig({ ...environment, TRIBUTARY_HOME: home, EXPLORER: "off" });
   const catalog = await discoverSources();
   const product: Product = await createProduct({
@@ -140,7 +139,7 @@ export async function startWorld(options: WorldOptions = {}) {
       await server.close();
       await product.close();
       await sandbox.close();
-      if (options.home === undefined) await rm(home, { recursive: true, force: true });
+      if (given === undefined) await rm(home, { recursive: true, force: true });
     },
   };
 }
