@@ -102,5 +102,5 @@ describe("a storm of events, twice, late and in any order, while the process is 
     } finally {
       await database.close();
     }
-  }, 240_000);
+  }, 600_000);
 });
