@@ -32,7 +32,10 @@ export class Refresher {
   #running: Promise<void> = Promise.resolve();
   #reindexing: Promise<void> | undefined;
   #isReindexDue = false;
-  #lastReindexMs = 0;
+  #lastRebuildMs = 0;
+  #rebuilding: Promise<unknown> = Promise.resolve();
+  /** Ends with the first round. */
+  #first: Promise<unknown> = Promise.resolve();
 
   /** @param onFill is told how every fill of a collection ended, also one in another process */
   constructor(
@@ -50,33 +53,31 @@ export class Refresher {
   /** Fills every collection once, rebuilds the index, and goes on in the background. Returns what the first round brought; failures are in it. */
   async start(onResult: (result: Refreshed) => void = () => undefined): Promise<readonly Refreshed[]> {
     const first = this.#turn(this.#entries(), onResult);
+    this.#first = first;
     this.#running = first.then(results => this.#goOn(results.filter(result => !result.isComplete)));
     return first;
   }
 
   /** Rebuilds the index soon, because a record of a customer changed: at most so often that nine tenths of the time are left for other work. */
   reindexSoon(): void {
-    this.#reindexing ??= this.#reindex().finally(() => {
-      this.#reindexing = undefined;
-      if (this.#isReindexDue && !this.isStopped) this.reindexSoon();
-    });
     this.#isReindexDue = true;
+    this.#reindexing ??= this.#reindex().finally(() => (this.#reindexing = undefined));
   }
 
+  /** Whatever else rebuilds the index meanwhile does it too; before the first round has ended nobody does, lest half of what is there be taken for all. */
   async #reindex(): Promise<void> {
-    const { clock, index } = this.#parts;
-    await clock.sleep(Math.max(LEAST_REINDEX_MS, 9 * this.#lastReindexMs), this.#stop.signal);
-    this.#isReindexDue = false;
-    if (this.isStopped) return;
-    const startedAtMs = clock.nowMs();
-    try {
-      await index.markBehind();
-    } catch (thrown) {
-      this.#parts.logger.warn({ problem: asError(thrown).message }, "the customer index could not be marked as behind");
-      return;
+    const { clock, index, logger } = this.#parts;
+    await this.#first;
+    while (this.#isReindexDue && !this.isStopped) {
+      await clock.sleep(Math.max(LEAST_REINDEX_MS, 9 * this.#lastRebuildMs), this.#stop.signal);
+      if (!this.#isReindexDue || this.isStopped) return;
+      try {
+        await index.markBehind();
+        await this.#turn([], () => undefined);
+      } catch (thrown) {
+        logger.warn({ problem: asError(thrown).message }, "the customer index could not be marked as behind; trying again");
+      }
     }
-    await this.#turn([], () => undefined);
-    this.#lastReindexMs = clock.nowMs() - startedAtMs;
   }
 
   get isStopped(): boolean {
@@ -142,9 +143,19 @@ export class Refresher {
     return adopted.map(({ id }) => ({ collection: id, isComplete: true }));
   }
 
-  async #rebuild(): Promise<boolean> {
+  /** One after another: the one that began last knows the most. */
+  #rebuild(): Promise<boolean> {
+    const rebuilt = this.#rebuilding.then(() => this.#rebuildNow());
+    this.#rebuilding = rebuilt;
+    return rebuilt;
+  }
+
+  async #rebuildNow(): Promise<boolean> {
+    const startedAtMs = this.#parts.clock.nowMs();
+    this.#isReindexDue = false;
     try {
       const { customers, records } = await rebuildIndex(this.#parts);
+      this.#lastRebuildMs = this.#parts.clock.nowMs() - startedAtMs;
       this.#parts.logger.info({ customers, records }, "the customer index was rebuilt");
       return true;
     } catch (error) {

@@ -1,7 +1,8 @@
 import type { CatalogEntry } from "../source/catalog.ts";
 import type { InboxEvent } from "../store/inbox.ts";
 import type { ChangedRecord, Mirror } from "../store/mirror.ts";
-import type { Change, OnChanges } from "../core/changes.ts";
+import type { OnChanges } from "../core/changes.ts";
+import { asError } from "../core/errors.ts";
 import type { Clock } from "../core/ports.ts";
 import type { CallContext } from "../upstream/context.ts";
 import { lookupRecords } from "../upstream/lookup.ts";
@@ -9,6 +10,7 @@ import { type Fetched, isDeleted, type Outcomes } from "../upstream/reads.ts";
 import { readRecord } from "../upstream/decode.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import type { Json } from "../core/json.ts";
+import { changesOf } from "./reconcile.ts";
 import type { UpdateKeeper } from "./update-book.ts";
 
 /** What came of an object: how its record stands now, or why that could not be found out. */
@@ -37,23 +39,15 @@ export async function applyEvents(
   objects: ReadonlyMap<string, readonly InboxEvent[]>,
   context: CallContext,
 ): Promise<ReadonlyMap<string, Applied>> {
-  const askedAtMs = parts.clock.nowMs();
   const keeper = parts.keeperOf(entry);
-  const found = await findRecords(parts, entry, { objects, keeper, context });
+  const { found, goneAtMs } = await findRecords(parts, entry, { objects, keeper, context });
   const gone = [...found].flatMap(([key, outcome]) => (outcome === null ? [key] : []));
   const records = [...found.values()].flatMap(outcome => (outcome === null || outcome instanceof Error ? [] : outcome));
-  await keeper.durable(gone);
   const changed = await parts.mirror.put(entry.id, records);
-  const removed = await parts.mirror.remove(entry.id, gone, askedAtMs);
-  const facts = {
-    source: entry.source.name,
-    collection: entry.id,
-    entity: entry.collection.canonical,
-    atMs: parts.clock.nowMs(),
-  };
-  const ofKind = (kind: Change["kind"], some: readonly ChangedRecord[]) => some.map(each => ({ ...facts, ...each, kind }));
-  parts.onChanges([...ofKind("changed", changed), ...ofKind("deleted", removed)]);
-  const others = new Set([...changed, ...removed].map(({ key }) => key));
+  const deleted: ChangedRecord[] = [];
+  for (const [atMs, keys] of Map.groupBy(gone, goneAtMs)) deleted.push(...(await parts.mirror.remove(entry.id, keys, atMs)));
+  parts.onChanges(changesOf(entry, { changed, deleted }, parts.clock.nowMs()));
+  const others = new Set([...changed, ...deleted].map(({ key }) => key));
   return new Map([...found].map(([key, outcome]) => [key, applied(outcome, others.has(key))]));
 }
 
@@ -69,16 +63,38 @@ interface Task {
   readonly context: CallContext;
 }
 
-async function findRecords(parts: ApplyParts, entry: CatalogEntry, { objects, keeper, context }: Task): Promise<Found> {
-  if (entry.collection.lookup)
-    return lookupRecords(keeper.over(parts.upstreamOf(entry.source.name)), entry, [...objects.keys()], context);
+/** How records stand, what is known of that being durable. */
+interface Standing {
+  readonly found: Found;
+  /** From when on it holds, in ms since the epoch, that there is no record of a key. */
+  readonly goneAtMs: (key: string) => number;
+}
+
+function findRecords(parts: ApplyParts, entry: CatalogEntry, task: Task): Promise<Standing> {
+  return entry.collection.lookup ? askSource(parts, entry, task) : takeNewest(parts, entry, task);
+}
+
+async function askSource(parts: ApplyParts, entry: CatalogEntry, { objects, keeper, context }: Task): Promise<Standing> {
+  const askedAtMs = parts.clock.nowMs();
+  const upstream = keeper.over(parts.upstreamOf(entry.source.name));
+  const found = await lookupRecords(upstream, entry, [...objects.keys()], context);
+  await keeper.durable([...found].flatMap(([key, outcome]) => (outcome === null ? [key] : [])));
+  return { found, goneAtMs: () => askedAtMs };
+}
+
+/** An event holds from when it happened on, however late it came. */
+async function takeNewest(parts: ApplyParts, entry: CatalogEntry, { objects, keeper, context }: Task): Promise<Standing> {
   const found = new Map<string, Fetched | Error | null>();
+  const moments = new Map<string, number>();
   for (const [key, events] of objects) {
     const newest = events.reduce((latest, each) => (momentOf(each) >= momentOf(latest) ? each : latest));
-    keeper.event(newest);
-    found.set(key, read(parts, entry, newest, context));
+    const outcome = read(parts, entry, newest, context);
+    if (!(outcome instanceof Error)) keeper.event(newest, momentOf(newest), outcome === null);
+    found.set(key, outcome);
+    moments.set(key, momentOf(newest));
   }
-  return found;
+  await keeper.durable([]);
+  return { found, goneAtMs: key => moments.get(key) ?? 0 };
 }
 
 const momentOf = ({ occurredAtMs, receivedAtMs }: InboxEvent): number => occurredAtMs ?? receivedAtMs;
@@ -94,6 +110,6 @@ function read({ recordIn }: ApplyParts, entry: CatalogEntry, event: InboxEvent, 
     if (decoded.entity.key !== event.key) return new Error("the event names one key and carries the record of another");
     return { ...decoded, fetchedAtMs: momentOf(event) };
   } catch (thrown) {
-    return thrown instanceof Error ? thrown : new Error(String(thrown));
+    return asError(thrown);
   }
 }

@@ -38,11 +38,11 @@ export interface IntakeParts extends Pick<ApplyParts, "upstreamOf" | "mirror" | 
   readonly inbox: Inbox;
   readonly isShared: boolean;
   readonly raw: RawStore;
-  /** The secrets that are live for a source's webhooks; none: it has no webhooks here. Read for every call: they are replaced while we run. */
   /** Opens streams of a source. */
   readonly streamExchangeOf: (source: Source) => StreamExchange;
   /** Where the source's Kafka cluster is. */
   readonly kafkaOf: (source: Source) => { readonly brokers: readonly string[]; readonly secrets: Secrets };
+  /** The secrets that are live for a source's webhooks; none: it has no webhooks here. Read for every call: they are replaced while we run. */
   readonly webhookSecrets: (source: Source) => readonly Secret[];
   /** How sources are read, and what was found by it. */
   readonly fill: FillParts;
@@ -75,6 +75,7 @@ export class Intake {
     this.#processor = new Processor({
       ...parts,
       holder: crypto.randomUUID(),
+      ...(parts.fill.drift && { drift: parts.fill.drift.log }),
       apply: (collection, objects, context) => applyEvents(this.#applyParts, parts.catalog.get(collection), objects, context),
     });
     this.#reception = new Reception(parts.inbox, () => this.#processor.wake());
@@ -182,9 +183,10 @@ export class Intake {
   }
 
   /** How complete events were in the last days, counted now; the newest day first. */
-  completeness(days: number): Promise<readonly CompletenessDay[]> {
-    const nowMs = this.#parts.clock.nowMs();
-    return this.#parts.completeness.countFrom(nowMs - (days - 1) * 86_400_000, nowMs);
+  async completeness(days: number): Promise<readonly CompletenessDay[]> {
+    const { completeness, clock } = this.#parts;
+    await completeness.count(clock.nowMs());
+    return completeness.days(clock.nowMs() - (days - 1) * 86_400_000);
   }
 
   /** The last reconciliations, the newest first. */
@@ -279,8 +281,8 @@ export class Intake {
 
   /** Counts what is about to be forgotten, and forgets it. */
   async #prune(): Promise<null> {
-    const { inbox, clock } = this.#parts;
-    await this.completeness(3);
+    const { inbox, completeness, clock } = this.#parts;
+    await completeness.count(clock.nowMs());
     await inbox.prune(clock.nowMs() - KNOWN_FOR_MS);
     return null;
   }

@@ -1,8 +1,8 @@
 import { asError, TributaryError } from "../core/errors.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";
-import type { Catalog } from "../source/catalog.ts";
 import type { Inbox, InboxEvent, Settlement } from "../store/inbox.ts";
 import type { CallContext } from "../upstream/context.ts";
+import type { DriftWatch } from "../upstream/drift/drift-log.ts";
 import type { Applied } from "./apply.ts";
 
 /** Objects of one source that are brought up to date together. */
@@ -23,7 +23,6 @@ const SHARED_POLL_MS = 250;
 const OWN_POLL_MS = 30_000;
 
 export interface ProcessorParts {
-  readonly catalog: Catalog;
   readonly inbox: Pick<Inbox, "lease" | "settle" | "release" | "nextDueMs">;
   readonly isShared: boolean;
   /** Names this process among all that share the inbox. */
@@ -33,6 +32,8 @@ export interface ProcessorParts {
     objects: ReadonlyMap<string, readonly InboxEvent[]>,
     context: CallContext,
   ) => Promise<ReadonlyMap<string, Applied>>;
+  /** Where it is noted how records differ from what was agreed. */
+  readonly drift?: DriftWatch;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -83,6 +84,7 @@ export class Processor {
       } catch (thrown) {
         if (signal.aborted) break;
         logger.error({ source, problem: asError(thrown).message }, "the inbox could not be worked off; trying again");
+        await Promise.allSettled([this.#parts.inbox.release(this.#holderOf(source))]);
         await clock.sleep(this.#pauseMs(failures++), signal);
       }
     }
@@ -106,30 +108,38 @@ export class Processor {
     const events = await inbox.lease(holder, { source, nowMs: clock.nowMs(), forMs: LEASE_MS, max: OBJECTS });
     if (events.length === 0) return 0;
     const settlements = await Promise.all(
-      [...Map.groupBy(events, ({ collection }) => collection ?? "")].map(([collection, some]) => this.#process(collection, some)),
+      [...Map.groupBy(events, ({ collection }) => collection ?? "")].map(([collection, some]) =>
+        this.#process(collection, some, this.#context(some)),
+      ),
     );
     if (this.#stop.signal.aborted) return 0;
     await inbox.settle(holder, settlements.flat(), clock.nowMs());
     return events.length;
   }
 
-  async #process(collection: string, events: readonly InboxEvent[]): Promise<readonly Settlement[]> {
-    const { apply, clock } = this.#parts;
-    const objects = Map.groupBy(events, ({ key }) => key ?? "");
-    const deadline = AbortSignal.timeout(DEADLINE_MS);
-    const context: CallContext = {
+  #context([event]: readonly InboxEvent[]): CallContext {
+    const { clock, drift } = this.#parts;
+    return {
       priority: "intake",
-      signal: AbortSignal.any([this.#stop.signal, deadline]),
+      signal: AbortSignal.any([this.#stop.signal, AbortSignal.timeout(DEADLINE_MS)]),
       deadlineAtMs: clock.nowMs() + DEADLINE_MS,
-      requestId: `intake-${events[0]?.id}`,
+      requestId: `intake-${event?.id}`,
+      ...(drift && { drift }),
     };
+  }
+
+  /** What fails for all of them together may be one of them: then each is tried alone, as far as there is time. */
+  async #process(collection: string, events: readonly InboxEvent[], context: CallContext): Promise<readonly Settlement[]> {
+    const objects = Map.groupBy(events, ({ key }) => key ?? "");
     try {
-      const outcomes = await apply(collection, objects, context);
+      const outcomes = await this.#parts.apply(collection, objects, context);
       return [...objects].flatMap(([key, some]) => this.#settlements(some, outcomes.get(key) ?? new Error("nothing came of it")));
     } catch (thrown) {
-      if (!(thrown instanceof TributaryError)) throw thrown;
-      return this.#settlements(events, thrown);
+      if (objects.size === 1 || context.signal.aborted) return this.#settlements(events, asError(thrown));
     }
+    const settled: Settlement[] = [];
+    for (const some of objects.values()) settled.push(...(await this.#process(collection, some, context)));
+    return settled;
   }
 
   #settlements(events: readonly InboxEvent[], outcome: Applied): readonly Settlement[] {

@@ -65,11 +65,13 @@ function readEvent(rules: EventRules, { event, text }: EventText, facts: Message
   if (identity.every(part => part === "")) return unreadable(facts, text, "it has nothing to be known by", type);
   const parts = [kind.key].flat().map(path => keyText(valueAt(event, path)));
   if (parts.includes(undefined)) return unreadable(facts, text, "it does not say which object it is about", type);
+  const key = parts.join("");
+  if (!isKeepable(key)) return unreadable(facts, text, "the key of its object is no text", type);
   return {
     ...facts,
     identity: JSON.stringify(identity.length === 1 ? identity[0] : identity),
     type,
-    object: { collection: `${facts.source}.${kind.collection}`, key: parts.join("") },
+    object: { collection: `${facts.source}.${kind.collection}`, key },
     isDeletion: kind.deletions !== undefined && isTypeOf(type, kind.deletions),
     occurredAtMs: occurredAt(rules, event),
     body: text,
@@ -88,6 +90,9 @@ function momentOf(value: unknown, format: MomentFormat): number | null {
       : Number(numberText(value)) * (format === "epoch-seconds" ? 1_000 : 1);
   return Number.isSafeInteger(atMs) && Math.abs(atMs) <= 8.64e15 ? atMs : null;
 }
+
+/** What PostgreSQL cannot hold is no key of anything. */
+const isKeepable = (text: string): boolean => text.isWellFormed() && !text.includes("\0");
 
 const plainText = (value: unknown): string | undefined => (typeof value === "string" ? value : numberText(value));
 

@@ -3,6 +3,7 @@ import { asError, TributaryError } from "../core/errors.ts";
 import type { Clock, Logger } from "../core/ports.ts";
 import type { CatalogEntry } from "../source/catalog.ts";
 import type { Source } from "../source/define-source.ts";
+import { safetyLagOf, seesEveryEdit } from "../source/increment.ts";
 import type { EventRules } from "../source/events.ts";
 import type { Completeness, Reconciliation } from "../store/completeness.ts";
 import type { ChangedRecord } from "../store/mirror.ts";
@@ -12,8 +13,7 @@ import { fillCollection, type FillParts, type Finding, mirrorRecord } from "./fi
 
 /** One collection may take this long, in ms. */
 const DEADLINE_MS = 1_800_000;
-const DEFAULT_LAG_MS = 60_000;
-/** Where reading what changed does not show what was deleted, everything is read after so long, in ms. */
+/** Where reading what changed does not show what was deleted, or does not go, everything is read after so long, in ms. */
 const FULL_EVERY_MS = 86_400_000;
 
 export interface ReconcileParts {
@@ -25,26 +25,26 @@ export interface ReconcileParts {
 
 /**
  * Tells of what a reading found: to whoever listens to changes, and, of a source that should have sent word of it, to the measurement of what its
- * webhooks miss. Nothing is missed of a collection that is read for the first time.
+ * webhooks miss. Nothing has changed, and nothing was missed, of a collection that is read for the first time.
  */
 export async function tellFindings(
   { completeness, clock, onChanges }: Pick<ReconcileParts, "completeness" | "clock"> & { readonly onChanges: OnChanges },
   entry: CatalogEntry,
-  { changed, deleted }: Finding,
+  finding: Finding,
   isFirst: boolean,
 ): Promise<void> {
+  if (isFirst) return;
   const atMs = clock.nowMs();
+  onChanges(changesOf(entry, finding, atMs));
+  const keys = [...finding.changed, ...finding.deleted].map(({ key }) => key);
+  if (isTold(entry)) await completeness.note(entry.source.name, entry.id, keys, atMs);
+}
+
+/** What a reading found, as changes. */
+export function changesOf(entry: CatalogEntry, { changed, deleted }: Finding, atMs: number): readonly Change[] {
   const facts = { source: entry.source.name, collection: entry.id, entity: entry.collection.canonical, atMs };
   const ofKind = (kind: Change["kind"], some: readonly ChangedRecord[]) => some.map(each => ({ ...facts, ...each, kind }));
-  onChanges([...ofKind("changed", changed), ...ofKind("deleted", deleted)]);
-  const isToldOf = isTold(entry);
-  if (isToldOf && !isFirst)
-    await completeness.note(
-      entry.source.name,
-      entry.id,
-      [...changed, ...deleted].map(({ key }) => key),
-      atMs,
-    );
+  return [...ofKind("changed", changed), ...ofKind("deleted", deleted)];
 }
 
 /** Everything by which a source sends word: its webhooks and its streams. */
@@ -87,6 +87,7 @@ export async function reconcile(
       signal,
       deadlineAtMs: parts.clock.nowMs() + DEADLINE_MS,
       requestId: `reconcile-${source.name}`,
+      ...(fill.drift && { drift: fill.drift.log }),
     };
     const part = await reconcileCollection({ ...parts, fill }, entry, { isFull, sinceMs }, context);
     records += part.records;
@@ -115,21 +116,20 @@ async function reconcileCollection(
   const startedAtMs = parts.clock.nowMs();
   const reached = await parts.completeness.reached(entry.id);
   const ofCustomers = entry.collection.canonical === "Customer";
-  const isDue = ofCustomers && watermark?.seesDeletions !== true && startedAtMs - (reached?.fullAtMs ?? 0) >= FULL_EVERY_MS;
-  const suffices = watermark?.sees === "updates" || watermark?.editsBy === "nothing-changes";
-  if (!isFull && suffices) {
+  const sinceFullMs = startedAtMs - (reached?.fullAtMs ?? Number.NEGATIVE_INFINITY);
+  if (!isFull && watermark !== undefined && seesEveryEdit(watermark)) {
     const fromMs = Math.min(reached?.watermarkMs ?? Number.POSITIVE_INFINITY, sinceMs ?? Number.POSITIVE_INFINITY);
+    const isDue = ofCustomers && watermark.seesDeletions !== true && sinceFullMs >= FULL_EVERY_MS;
     // Of a gap it is known where it begins, and that it is to be closed soon: everything is read another time.
     if (Number.isFinite(fromMs) && (sinceMs !== undefined || !isDue)) return readWhatChanged(parts, entry, fromMs, context);
-    if (!ofCustomers) {
-      // What customers have may be more than anybody needs to hold: from now on what changes is looked at.
-      await parts.completeness.noteReached(entry.id, startedAtMs - (watermark.safetyLagMs ?? DEFAULT_LAG_MS), startedAtMs);
-      return { records: 0, isFull: false, problem: null };
-    }
+  }
+  if (!isFull && !ofCustomers && sinceMs === undefined && !(reached && sinceFullMs >= FULL_EVERY_MS)) {
+    // What customers have may be more than anybody can read every time, or needs to hold: from now on what changes is looked at, and everything once a day.
+    if (reached === null) await parts.completeness.noteReached(entry.id, startedAtMs - safetyLagOf(watermark), startedAtMs);
+    return { records: 0, isFull: false, problem: null };
   }
   const { records, error } = await fillCollection(parts.fill, entry, context);
-  if (error === undefined)
-    await parts.completeness.noteReached(entry.id, startedAtMs - (watermark?.safetyLagMs ?? DEFAULT_LAG_MS), startedAtMs);
+  if (error === undefined) await parts.completeness.noteReached(entry.id, startedAtMs - safetyLagOf(watermark), startedAtMs);
   return { records, isFull: true, problem: error ? `${entry.id}: ${error.code}: ${error.message}` : null };
 }
 

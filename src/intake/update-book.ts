@@ -16,7 +16,7 @@ import type { InboxEvent } from "../store/inbox.ts";
 /** An update that is written to is finished, and so part of the next build, so long after its first answer, in ms. */
 const FINISHED_AFTER_MS = 5_000;
 /** One that nobody has written to for so long, in ms, was left by a process that is dead: a live one finishes them much sooner. */
-const LEFT_AFTER_MS = 120_000;
+const LEFT_AFTER_MS = 30_000;
 
 interface OpenUpdate {
   readonly entry: CatalogEntry;
@@ -30,8 +30,8 @@ interface OpenUpdate {
 export interface UpdateKeeper {
   /** A door to the source that keeps what passes. */
   over(upstream: Pick<Upstream, "send">): Pick<Upstream, "send">;
-  /** Keeps an event that is the only word on its object. */
-  event(event: InboxEvent): void;
+  /** Keeps an event that is the only word on its object, from a moment on (ms since the epoch): its record, or that there is none. */
+  event(event: InboxEvent, atMs: number, isGone: boolean): void;
   /** Makes durable what was kept. `absent`: the keys that the source said it does not have. Throws `STORE_UNAVAILABLE`. */
   durable(absent: readonly string[]): Promise<void>;
 }
@@ -49,6 +49,7 @@ export class UpdateBook {
   readonly #open = new Map<string, OpenUpdate>();
   readonly #ended = new Set<Promise<void>>();
   #timer: NodeJS.Timeout | undefined;
+  #recovering: NodeJS.Timeout | undefined;
 
   constructor(store: RawStore, { clock, logger }: { readonly clock: Clock; readonly logger: Logger }) {
     this.#store = store;
@@ -56,8 +57,14 @@ export class UpdateBook {
     this.#logger = logger;
   }
 
-  /** Finishes what processes that are dead have left. Throws `STORE_UNAVAILABLE`. */
+  /** Finishes what processes that are dead have left, now and again and again: what one left a moment ago cannot be told from what one writes. Throws `STORE_UNAVAILABLE`. */
   async recover(entries: readonly CatalogEntry[]): Promise<void> {
+    await this.#finishLeft(entries);
+    const again = () => this.#tried(this.#finishLeft(entries), "an update that was left could not be finished");
+    this.#recovering = setInterval(again, LEFT_AFTER_MS).unref();
+  }
+
+  async #finishLeft(entries: readonly CatalogEntry[]): Promise<void> {
     const nowMs = this.#clock.nowMs();
     for (const { source, name, collection } of entries)
       for (const left of await this.#store.leftUpdates({ source: source.name, collection: name }, nowMs - LEFT_AFTER_MS))
@@ -76,7 +83,8 @@ export class UpdateBook {
           return response;
         },
       }),
-      event: event => void kept.push(keptEvent(entry, event)),
+      event: (event, atMs, isGone) =>
+        void kept.push(keptEvent(entry, event, { asOfMs: atMs, ...(isGone && { absent: [event.key ?? ""] }) })),
       durable: absent => write(absent.length === 0 ? kept : [...kept, this.#absence(entry, absent)]),
     };
   }
@@ -84,6 +92,7 @@ export class UpdateBook {
   /** Finishes everything that is open. Throws `STORE_UNAVAILABLE`. */
   async close(): Promise<void> {
     clearTimeout(this.#timer);
+    clearInterval(this.#recovering);
     for (const key of this.#open.keys()) this.#end(key);
     await Promise.all(this.#ended);
   }
@@ -138,18 +147,20 @@ export class UpdateBook {
     const open = this.#open.get(key);
     this.#open.delete(key);
     if (open === undefined) return;
-    const ended = this.#finish(open).finally(() => this.#ended.delete(ended));
-    this.#ended.add(ended);
+    this.#tried(this.#finish(open), "an update could not be finished");
   }
 
-  /** One that cannot be finished stays as it is, durable, and is finished at the next start. */
   async #finish({ entry, raw }: OpenUpdate): Promise<void> {
-    try {
-      const pull = await raw;
-      await pull.finish(factsOf(pull.lines, this.#clock.nowMs(), entry.collection.list));
-    } catch (thrown) {
-      this.#logger.error({ collection: entry.id, problem: asError(thrown).message }, "an update could not be finished");
-    }
+    const pull = await raw;
+    await pull.finish(factsOf(pull.lines, this.#clock.nowMs(), entry.collection.list));
+  }
+
+  /** What cannot be finished stays as it is, durable, and is tried again. */
+  #tried(work: Promise<void>, problem: string): void {
+    const ended = work
+      .catch((thrown: unknown) => this.#logger.error({ problem: asError(thrown).message }, problem))
+      .finally(() => this.#ended.delete(ended));
+    this.#ended.add(ended);
   }
 }
 
@@ -164,7 +175,7 @@ function isReadable(entry: CatalogEntry, body: Json, items: string): boolean {
   }
 }
 
-function keptEvent(entry: CatalogEntry, event: InboxEvent): Kept {
+function keptEvent(entry: CatalogEntry, event: InboxEvent, holds: Pick<RawResponse, "asOfMs" | "absent">): Kept {
   const request = {
     operation: `${entry.name}.${event.channel}`,
     method: "POST" as const,
@@ -172,8 +183,7 @@ function keptEvent(entry: CatalogEntry, event: InboxEvent): Kept {
     isSafe: false,
   };
   const headers = { "content-type": "application/json" };
-  const gone = event.isDeletion && event.key !== null ? { absent: [event.key] } : {};
-  return { request, response: { status: 200, headers, text: event.body, receivedAtMs: event.receivedAtMs, ...gone } };
+  return { request, response: { status: 200, headers, text: event.body, receivedAtMs: event.receivedAtMs, ...holds } };
 }
 
 function factsOf(lines: number, nowMs: number, list: CatalogEntry["collection"]["list"]): PullFacts {

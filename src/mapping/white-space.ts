@@ -1,10 +1,12 @@
-/** White space as the mapping knows it, for both of its forms: six ASCII characters, and Unicode's for what must have none. */
+/** White space as the mapping knows it, for both of its forms: six ASCII characters, at the ends of a text the byte order mark too, and Unicode's for what must have none. */
 
-const codes = [0x20, 0x09, 0x0a, 0x0b, 0x0c, 0x0d];
+/** A mark at a text's beginning is no part of it; DuckDB's binding leaves it out of every text that JavaScript reads. */
+const BYTE_ORDER_MARK = 0xfeff;
+const codes = [0x20, 0x09, 0x0a, 0x0b, 0x0c, 0x0d, BYTE_ORDER_MARK];
 
-const isBlank = (code: number): boolean => code === 0x20 || (code >= 0x09 && code <= 0x0d);
+const isBlank = (code: number): boolean => code === 0x20 || (code >= 0x09 && code <= 0x0d) || code === BYTE_ORDER_MARK;
 
-/** Text without ASCII white space at its ends. */
+/** Text without ASCII white space and byte order marks at its ends. */
 export function trimmed(text: string): string {
   let start = 0;
   let end = text.length;

@@ -10,7 +10,8 @@ const textAt = (path: string): string => `json_extract_string(record, ${at(path)
 /**
  * Why a record of several pulls and updates is not to be mapped, as SQL: `superseded` when a later one has a newer version of it, `deleted` when it says so or
  * when the source said later that it has no such record (a row with `gone`, its key), else NULL. The newest version is the one with the latest instant in the
- * watermark's field; of equal ones, and without a watermark, the one that was received last. Versions within one pull are left to be told apart when they are mapped.
+ * watermark's field; of equal ones, and without a watermark, the one that holds from the latest moment on (`as_of`). Versions within one pull are left to be told apart when they are mapped;
+ * those within one update are not: they may have come in any order.
  */
 export function fateSql(collection: Collection, pulls: number): string {
   const { tombstone } = collection;
@@ -24,13 +25,14 @@ function supersededSql(collection: Collection): string {
   const { watermark } = collection.list;
   const key = keySql(collection);
   const version = watermark === undefined ? "" : `${versionSql(watermark)} DESC NULLS LAST, `;
-  const newestFirst = `gone IS NULL DESC, ${version}received_at DESC, part DESC, line DESC, "index" DESC`;
-  return `WHEN ${key} IS NOT NULL AND part <> first_value(part) OVER (PARTITION BY ${key} ORDER BY ${newestFirst}) THEN 'superseded'`;
+  const newestFirst = `gone IS NULL DESC, ${version}as_of DESC, part DESC, line DESC, "index" DESC`;
+  const isNewest = (column: string) => `${column} = first_value(${column}) OVER (PARTITION BY ${key} ORDER BY ${newestFirst})`;
+  return `WHEN ${key} IS NOT NULL AND NOT (${isNewest("part")} AND (NOT is_update OR ${isNewest("line")})) THEN 'superseded'`;
 }
 
 function goneSql(collection: Collection): string {
   const of = `OVER (PARTITION BY coalesce(gone, ${keySql(collection)}))`;
-  return `WHEN max(received_at) FILTER (gone IS NOT NULL) ${of} >= max(received_at) FILTER (gone IS NULL) ${of} THEN 'deleted'`;
+  return `WHEN max(as_of) FILTER (gone IS NOT NULL) ${of} >= max(as_of) FILTER (gone IS NULL) ${of} THEN 'deleted'`;
 }
 
 /** The plain text of a record's key, without mapping it; NULL when there is none. */

@@ -1,10 +1,9 @@
 import type { CatalogEntry } from "../source/catalog.ts";
-import type { Watermark } from "../source/increment.ts";
+import { safetyLagOf, seesEveryEdit, type Watermark } from "../source/increment.ts";
 import type { Since, StoredPull } from "../store/raw/manifest.ts";
 import { type Chain, chainOf, tipOf } from "./chain.ts";
 
 const DAY_MS = 86_400_000;
-const DEFAULT_LAG_MS = 60_000;
 /** Increments on one base, and days since it, after which everything is listed again. */
 const AFTER_INCREMENTS = 24;
 const AFTER_DAYS = 7;
@@ -27,9 +26,6 @@ export interface Situation {
   readonly isSameListing: (base: StoredPull) => boolean;
 }
 
-/** Whether what a watermark sees, on top of everything, is everything. */
-const suffices = ({ sees, editsBy }: Watermark): boolean => sees === "updates" || editsBy === "nothing-changes";
-
 /**
  * Plans a pull. It lists what changed where the collection declares a watermark that sees all that an increment needs, a complete base is there, and no full
  * pull is due.
@@ -51,7 +47,7 @@ function reasonForFull({ isFullWanted, isSameListing, nowMs }: Situation, waterm
   const { base, increments } = chain;
   const { afterIncrements = AFTER_INCREMENTS, afterDays = AFTER_DAYS } = watermark.full ?? {};
   if (isFullWanted) return "it was asked for";
-  if (!suffices(watermark)) return "its watermark does not see edits";
+  if (!seesEveryEdit(watermark)) return "its watermark does not see edits";
   if (!isSameListing(base)) return "the listing is declared otherwise since the last full pull";
   if (increments.length >= afterIncrements) return `${increments.length} increments rest on the last full pull`;
   if (nowMs - Date.parse(base.manifest.startedAt) >= afterDays * DAY_MS) return `the last full pull is ${afterDays} days old`;
@@ -59,8 +55,8 @@ function reasonForFull({ isFullWanted, isSameListing, nowMs }: Situation, waterm
 }
 
 /** How far a pull has seen: an increment says it; one of everything saw what was there when it began, and visible. */
-const reached = ({ manifest }: StoredPull, { safetyLagMs = DEFAULT_LAG_MS }: Watermark): number =>
-  manifest.watermarkMs ?? Date.parse(manifest.startedAt) - safetyLagMs;
+const reached = ({ manifest }: StoredPull, watermark: Watermark): number =>
+  manifest.watermarkMs ?? Date.parse(manifest.startedAt) - safetyLagOf(watermark);
 
 /** What an increment cannot see, in words. */
 export const mayMiss = ({ seesDeletions = false }: Watermark): readonly string[] => (seesDeletions ? [] : ["deletions"]);

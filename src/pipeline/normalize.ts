@@ -102,17 +102,20 @@ const partsSql = ({ list }: Collection, responses: readonly Responses[]): string
     .map((each, part) => {
       const items = each.items ?? (part === 0 ? list.items : (list.watermark?.listing?.items ?? list.items));
       const { pointer, places } = pointerSql(items);
+      const isUpdate = each.items !== undefined;
       const records = `
-      SELECT ${part} AS part, ${quoted(each.pull)} AS pull, line, "index", sha256 || '#' || ${pointer} AS raw, received_at, record, NULL::VARCHAR AS gone FROM (
-        SELECT line, sha256, received_at, unnest(range(len(records))) AS "index", unnest(records) AS record, unnest(places) AS place
-        FROM (SELECT line, sha256, "receivedAt" AS received_at, records_of(body, ${quoted(items)}) AS records, ${places} AS places
+      SELECT ${part} AS part, ${isUpdate} AS is_update, ${quoted(each.pull)} AS pull, line, "index", sha256 || '#' || ${pointer} AS raw, received_at, as_of, record,
+        NULL::VARCHAR AS gone FROM (
+        SELECT line, sha256, received_at, as_of, unnest(range(len(records))) AS "index", unnest(records) AS record, unnest(places) AS place
+        FROM (SELECT line, sha256, "receivedAt" AS received_at, ${asOf} AS as_of, records_of(body, ${quoted(items)}) AS records, ${places} AS places
           FROM ${envelopesOf(each)} WHERE absent IS NULL))`;
-      return each.items === undefined ? records : `${records} UNION ALL ${goneRowsSql(each, part)}`;
+      return !isUpdate ? records : `${records} UNION ALL ${goneRowsSql(each, part)}`;
     })
     .join(" UNION ALL ");
 
 const goneRowsSql = (update: Responses, part: number): string => `
-      SELECT ${part} AS part, ${quoted(update.pull)} AS pull, line, 0 AS "index", '' AS raw, "receivedAt" AS received_at, NULL AS record, unnest(absent) AS gone
+      SELECT ${part} AS part, true AS is_update, ${quoted(update.pull)} AS pull, line, 0 AS "index", '' AS raw, "receivedAt" AS received_at, ${asOf} AS as_of,
+        NULL AS record, unnest(absent) AS gone
       FROM ${envelopesOf(update)}`;
 
 const noResponses: Responses = { pull: "", paths: [], longestLineBytes: 0 };
@@ -125,8 +128,9 @@ function pointerSql(items: string): { readonly pointer: string; readonly places:
   return { pointer: `${quoted(`${list}/`)} || "index"`, places: "[]::VARCHAR[]" };
 }
 
-const columns = `{line: 'BIGINT', sha256: 'VARCHAR', "receivedAt": 'VARCHAR', body: 'VARCHAR', absent: 'VARCHAR[]'}`;
-const noEnvelopes = `(SELECT 0::BIGINT AS line, '' AS sha256, '' AS "receivedAt", '' AS body, []::VARCHAR[] AS absent WHERE false)`;
+const columns = `{line: 'BIGINT', sha256: 'VARCHAR', "receivedAt": 'VARCHAR', body: 'VARCHAR', absent: 'VARCHAR[]', "asOf": 'VARCHAR'}`;
+const noEnvelopes = `(SELECT 0::BIGINT AS line, '' AS sha256, '' AS "receivedAt", '' AS body, []::VARCHAR[] AS absent, '' AS "asOf" WHERE false)`;
+const asOf = `coalesce("asOf", "receivedAt")`;
 
 const envelopesOf = ({ paths, longestLineBytes }: Responses): string =>
   paths.length === 0

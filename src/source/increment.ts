@@ -34,6 +34,14 @@ export interface Watermark {
   readonly checkpoint?: "each-page" | "end";
 }
 
+const DEFAULT_LAG_MS = 60_000;
+
+/** How far behind now, in ms, everything that has changed is to be seen. */
+export const safetyLagOf = (watermark: Watermark | undefined): number => watermark?.safetyLagMs ?? DEFAULT_LAG_MS;
+
+/** Whether what a watermark sees, on top of everything, is everything. */
+export const seesEveryEdit = ({ sees, editsBy }: Watermark): boolean => sees === "updates" || editsBy === "nothing-changes";
+
 /** A listing of what has changed since an instant, oldest first by the watermark's field. */
 export interface ChangeListing {
   /** The request for its first page. */

@@ -6,7 +6,7 @@ import type { CalendarDate, Country, Currency, Decimal, Email, Instant, Key, Lon
  *
  * What every rule shares:
  *
- * - Text is trimmed of ASCII white space (U+0020, U+0009 to U+000D); an unpaired surrogate in it becomes U+FFFD.
+ * - Text is trimmed of ASCII white space (U+0020, U+0009 to U+000D) and byte order marks (U+FEFF); an unpaired surrogate in it becomes U+FFFD.
  * - A *blank* input (absent, null, or text of white space only) counts as absent and yields null.
  * - An input that is there but cannot be read yields null together with an issue `INVALID_VALUE`: also one of another JSON type than the
  *   rule reads, and text with U+0000. Where a rule has several inputs, the first one decides whether a value is expected, unless stated.

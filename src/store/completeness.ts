@@ -36,6 +36,8 @@ const AFTER_MS = 600_000;
 const LATE_MS = 60_000;
 const DAY_MS = 86_400_000;
 const KEPT_DAYS = 400;
+/** Fewer than what is settled is known for. */
+const COUNTED_DAYS = 3;
 /** Findings older than this are counted and not needed any more. */
 const FINDINGS_KEPT_MS = 7 * DAY_MS;
 
@@ -55,20 +57,31 @@ export class Completeness {
     );
   }
 
-  /** Counts the days anew from one on (ms since the epoch) and returns them, the newest first. */
-  async countFrom(sinceMs: number, nowMs: number): Promise<readonly CompletenessDay[]> {
-    const fromMs = Math.floor(sinceMs / DAY_MS) * DAY_MS;
-    return this.#database.transaction(async inside => {
+  /** Counts the last days anew: those of which the inbox has forgotten nothing yet. */
+  async count(nowMs: number): Promise<void> {
+    const fromMs = Math.floor(nowMs / DAY_MS - COUNTED_DAYS) * DAY_MS;
+    await this.#database.transaction(async inside => {
       await inside.query(countSql, [fromMs, LATE_MS, BEFORE_MS, AFTER_MS]);
       await inside.query("DELETE FROM intake_day WHERE day < $1", [dayOf(nowMs - KEPT_DAYS * DAY_MS)]);
       await inside.query("DELETE FROM intake_found WHERE at_ms < $1", [nowMs - FINDINGS_KEPT_MS]);
-      return daysIn(inside, dayOf(fromMs));
     });
   }
 
   /** The days from one on (ms since the epoch) as they were last counted, the newest first. */
-  days(sinceMs: number): Promise<readonly CompletenessDay[]> {
-    return daysIn(this.#database, dayOf(sinceMs));
+  async days(sinceMs: number): Promise<readonly CompletenessDay[]> {
+    const rows = await this.#database.query<Record<string, string | number>>(
+      "SELECT * FROM intake_day WHERE day >= $1 ORDER BY day DESC, source",
+      [dayOf(sinceMs)],
+    );
+    return rows.map(row => ({
+      source: String(row["source"]),
+      day: String(row["day"]),
+      delivered: Number(row["delivered"]),
+      duplicated: Number(row["duplicated"]),
+      late: Number(row["late"]),
+      outOfOrder: Number(row["out_of_order"]),
+      missed: Number(row["missed"]),
+    }));
   }
 
   async noteRun(run: Reconciliation): Promise<void> {
@@ -139,19 +152,3 @@ const countSql = `
   ) AS counted GROUP BY 1, 2
   ON CONFLICT (source, day) DO UPDATE SET delivered = excluded.delivered, duplicated = excluded.duplicated, late = excluded.late,
     out_of_order = excluded.out_of_order, missed = excluded.missed`;
-
-async function daysIn(database: Pick<Database, "query">, fromDay: string): Promise<readonly CompletenessDay[]> {
-  const rows = await database.query<Record<string, string | number>>(
-    "SELECT * FROM intake_day WHERE day >= $1 ORDER BY day DESC, source",
-    [fromDay],
-  );
-  return rows.map(row => ({
-    source: String(row["source"]),
-    day: String(row["day"]),
-    delivered: Number(row["delivered"]),
-    duplicated: Number(row["duplicated"]),
-    late: Number(row["late"]),
-    outOfOrder: Number(row["out_of_order"]),
-    missed: Number(row["missed"]),
-  }));
-}

@@ -289,15 +289,21 @@ async function insert(database: Pick<Database, "query">, arrivals: readonly Arri
      RETURNING xmax = 0 AS is_new`,
     [
       JSON.stringify(
-        arrivals.map(({ object, body, ...arrival }, place) => ({ ...arrival, ...object, body: withoutNul(body), place })),
+        arrivals.map(({ object, body, type, ...arrival }, place) => ({
+          ...arrival,
+          ...object,
+          type: keepable(type),
+          body: keepable(body),
+          place,
+        })),
       ),
     ],
   );
   return rows.filter(row => row.is_new).length;
 }
 
-/** PostgreSQL's text cannot hold U+0000; JSON cannot hold it either but as an escape, so that only broken text changes. */
-const withoutNul = (text: string): string => text.replaceAll("\u0000", "\ufffd");
+/** PostgreSQL's text cannot hold U+0000 or half a surrogate pair; JSON cannot hold them either but as escapes, so that only broken text changes. */
+const keepable = (text: string): string => text.toWellFormed().replaceAll("\u0000", "\ufffd");
 
 async function note(inside: Pick<Database, "query">, settlement: Settlement, nowMs: number): Promise<void> {
   if ("outcome" in settlement) {

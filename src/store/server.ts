@@ -19,16 +19,15 @@ const IDLE_MS = 30_000;
  * @param url `postgresql://user:password@host:port/database?sslmode=…`
  */
 export function openServer(url: Secret, schema: string): Driver {
-  const pool = new pg.Pool({
+  const settings: pg.ClientConfig = {
     connectionString: withSearchPath(url.reveal(), schema),
     application_name: "tributary",
-    max: MAX_CONNECTIONS,
     connectionTimeoutMillis: CONNECT_MS,
     statement_timeout: STATEMENT_MS,
     query_timeout: ANSWER_MS,
-    idleTimeoutMillis: IDLE_MS,
     keepAlive: true,
-  });
+  };
+  const pool = new pg.Pool({ ...settings, max: MAX_CONNECTIONS, idleTimeoutMillis: IDLE_MS });
   // A resting connection that is lost leaves the pool; whoever asks next sees what became of it.
   pool.on("error", () => undefined);
   return {
@@ -38,7 +37,7 @@ export function openServer(url: Secret, schema: string): Driver {
     boss: { connectionString: url.reveal(), schema: `${schema}_jobs`, max: 2, application_name: "tributary jobs" },
     query: (sql, parameters) => sessionOf(pool).query(sql, parameters),
     transaction: work => transaction(pool, work),
-    alone: work => alone(pool, work),
+    alone: work => alone(settings, work),
     isLost,
     close: () => pool.end(),
   };
@@ -72,13 +71,16 @@ async function transaction<T>(pool: pg.Pool, work: (inside: Session) => Promise<
   });
 }
 
-/** Ends the connection afterwards, and with it all that it held. */
-async function alone<T>(pool: pg.Pool, work: (session: Session) => Promise<T>): Promise<T> {
-  const connection = await connect(pool);
+/** A connection beside the pool: what is done alone may take as long as the process lives. It ends afterwards, and with it all that it held. */
+async function alone<T>(settings: pg.ClientConfig, work: (session: Session) => Promise<T>): Promise<T> {
+  const client = new pg.Client(settings);
+  // Lost while it is in use: the statement that runs, or else the next one, throws.
+  client.on("error", () => undefined);
+  await client.connect();
   try {
-    return await work(sessionOf(connection));
+    return await work(sessionOf(client));
   } finally {
-    connection.release(true);
+    await client.end();
   }
 }
 

@@ -8,6 +8,7 @@ import { freePort } from "../support/free-port.ts";
 import { startPostgres } from "../support/postgres.ts";
 import { type Running, runTributary } from "../support/process.ts";
 import { startRedis } from "../support/redis.ts";
+import { until } from "../support/until.ts";
 
 const REPLICAS = 3;
 let folder: string;
@@ -55,14 +56,6 @@ async function control<Answer>(path: string, method: string, body?: object): Pro
   });
   if (!response.ok) throw new Error(await response.text());
   return (response.status === 204 ? undefined : await response.json()) as Answer;
-}
-
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 400; tries++) {
-    if (await condition()) return;
-    await new Promise(resolve => setTimeout(resolve, 50));
-  }
-  throw new Error("it did not come to pass");
 }
 
 interface Event {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { differencesOf } from "../support/mirror-truth.ts";
 import { startWorld, type TestWorld } from "../support/world.ts";
+import { until } from "../support/until.ts";
 
 let world: TestWorld;
 beforeAll(async () => {
@@ -19,13 +20,6 @@ interface Event {
 const events = async (query: string) =>
   ((await (await fetch(`${world.address}/intake/events?limit=1000&${query}`)).json()) as { events: Event[] }).events;
 
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 400; tries++) {
-    if (await condition()) return;
-    await new Promise(resolve => setTimeout(resolve, 25));
-  }
-  throw new Error("it did not come to pass");
-}
 const settled = async (source: string, count: number) => {
   const all = await events(`source=${source}`);
   return all.length >= count && all.every(({ state }) => state !== "waiting");

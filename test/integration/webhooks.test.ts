@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "@jest/glob
 import { createHmac } from "node:crypto";
 import { calledCollections, differencesOf } from "../support/mirror-truth.ts";
 import { startWorld, type TestWorld } from "../support/world.ts";
+import { until } from "../support/until.ts";
 
 let world: TestWorld;
 beforeAll(async () => {
@@ -13,13 +14,6 @@ afterAll(() => world.close());
 const events = async (query = "") =>
   ((await (await fetch(`${world.address}/intake/events?${query}`)).json()) as { events: Record<string, unknown>[] }).events;
 
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 400; tries++) {
-    if (await condition()) return;
-    await new Promise(resolve => setTimeout(resolve, 25));
-  }
-  throw new Error("it did not come to pass");
-}
 const isWorkedOff = async () => (await events("state=waiting")).length === 0;
 
 const signed = (body: string, { secret = world.environment["STRIPE_WEBHOOK_SECRET"]!, atMs = Date.now() } = {}) => {

@@ -23,6 +23,8 @@ export interface Envelope {
   readonly body: string;
   /** Keys of which the source said, by this answer or the ones before it, that it has no record. */
   readonly absent?: readonly string[];
+  /** From when on it holds, where that is not when it was received; RFC 3339, UTC. */
+  readonly asOf?: string;
 }
 
 /** A response before it is kept. */
@@ -32,6 +34,8 @@ export interface RawResponse {
   readonly text: string;
   readonly receivedAtMs: number;
   readonly absent?: readonly string[];
+  /** From when on it holds, in ms since the epoch; when it was received unless given. */
+  readonly asOfMs?: number;
 }
 
 const keptHeader =
@@ -68,5 +72,6 @@ export function envelopeOf(
     sha256: sha256(response.text),
     body: response.text,
     ...(response.absent && { absent: response.absent }),
+    ...(response.asOfMs !== undefined && { asOf: new Date(response.asOfMs).toISOString() }),
   };
 }

@@ -3,7 +3,7 @@ import { type Json, valueAt } from "../../core/json.ts";
 import { type Clock, systemClock } from "../../core/ports.ts";
 import type { Verdict } from "../../core/verdict.ts";
 import type { CatalogEntry } from "../../source/catalog.ts";
-import type { Watermark } from "../../source/increment.ts";
+import { safetyLagOf, type Watermark } from "../../source/increment.ts";
 import type { UpstreamRequest } from "../../source/request.ts";
 import type { CallContext } from "../context.ts";
 import { readPages } from "../listing.ts";
@@ -48,7 +48,6 @@ export interface ChangeOptions extends Ceilings {
   readonly maxBoundary?: number;
 }
 
-const DEFAULT_LAG_MS = 60_000;
 const MAX_BOUNDARY = 10_000;
 
 /**
@@ -151,7 +150,7 @@ class Boundary {
   constructor(watermark: Watermark, checkpoint: Checkpoint | null, nowMs: number, max: number) {
     this.#watermark = watermark;
     this.#known = new Set(checkpoint?.boundary);
-    this.#limitMs = nowMs - (watermark.safetyLagMs ?? DEFAULT_LAG_MS);
+    this.#limitMs = nowMs - safetyLagOf(watermark);
     this.#highestMs = checkpoint?.watermarkMs ?? Number.NEGATIVE_INFINITY;
     this.#max = max;
   }

@@ -5,6 +5,7 @@ import type { Applied } from "../../../src/intake/apply.ts";
 import { Processor } from "../../../src/intake/processor.ts";
 import { openDatabase } from "../../../src/store/database.ts";
 import { type Arrival, Inbox } from "../../../src/store/inbox.ts";
+import { until } from "../../support/until.ts";
 
 const quiet = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 const arrival = (identity: string, key: string, more: Partial<Arrival> = {}): Arrival => ({
@@ -42,7 +43,6 @@ async function stage(outcomeOf: (key: string, signal: AbortSignal) => Outcome, c
   const inbox = new Inbox(database);
   const applied: string[][] = [];
   const processor = new Processor({
-    catalog: undefined as never,
     inbox,
     isShared: clock === systemClock,
     holder: "test",
@@ -62,13 +62,6 @@ async function stage(outcomeOf: (key: string, signal: AbortSignal) => Outcome, c
   return { inbox, processor, applied };
 }
 
-async function until(condition: () => Promise<boolean> | boolean): Promise<void> {
-  for (let tries = 0; tries < 500; tries++) {
-    if (await condition()) return;
-    await new Promise(resolve => setTimeout(resolve, 10));
-  }
-  throw new Error("it did not come to pass");
-}
 const settled = (inbox: Inbox) => async () => (await inbox.list({ state: "waiting", limit: 1 })).length === 0;
 
 describe("working the inbox off", () => {
@@ -90,6 +83,22 @@ describe("working the inbox off", () => {
     expect(await inbox.list({ limit: 9 })).toMatchObject([
       { key: "good", state: "done", attempts: 1 },
       { key: "bad", state: "dead", attempts: 5, outcome: "UPSTREAM_CONTRACT: no name" },
+    ]);
+  });
+
+  it("tries each alone where all fail together, so that one that breaks the rest does not", async () => {
+    const outcomeOf = (key: string): Outcome => {
+      if (key === "poison") throw new TypeError("what is that?");
+      return "changed";
+    };
+    const { inbox, processor } = await stage(outcomeOf, fastClock());
+    await inbox.accept([arrival("a", "poison"), arrival("b", "good"), arrival("c", "better")]);
+    processor.start(["crm"]);
+    await until(settled(inbox));
+    expect(await inbox.list({ limit: 9 })).toMatchObject([
+      { key: "better", state: "done", attempts: 1 },
+      { key: "good", state: "done", attempts: 1 },
+      { key: "poison", state: "dead", attempts: 5, outcome: "what is that?" },
     ]);
   });
 

@@ -53,6 +53,8 @@ describe("a message", () => {
     ["is not JSON", "{", /JSON|parse|end/i],
     ["has no type", '{"id":"e"}', /no type/],
     ["has no object", '{"id":"e","type":"customer.updated","data":{"object":{}}}', /which object/],
+    ["has a key that nothing can have", '{"id":"e","type":"customer.updated","data":{"object":{"id":"a\\u0000"}}}', /no text/],
+    ["has half a character for a key", '{"id":"e","type":"customer.updated","data":{"object":{"id":"a\\ud800"}}}', /no text/],
     ["has no identity", '{"type":"customer.updated","data":{"object":{"id":"1"}}}', /known by/],
   ])("that %s is kept for somebody to look at, and is the same when it comes again", (_problem, text, problem) => {
     const [first] = readMessage(stripe.webhooks!.events, text, factsOf("stripe")).arrivals;

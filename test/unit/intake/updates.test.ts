@@ -124,7 +124,7 @@ async function stage(isBatch = false) {
     bench.close();
     return { result, names: rows.map(row => row["name"]) };
   };
-  return { home, catalog, names, hear, pullAll, built, book, store, time };
+  return { home, catalog, context, names, hear, pullAll, built, book, store, time };
 }
 
 describe.each([
@@ -174,6 +174,42 @@ describe.each([
 });
 
 describe("an update", () => {
+  it("of events that are the only word on their object holds the one that happened last, in whatever order they came", async () => {
+    const { home, catalog, context, names, pullAll, built, book, time } = await stage();
+    names.set("a", "a1").set("b", "b1").set("c", "c1");
+    await pullAll();
+    const { lookup: _lookup, ...collection } = catalog.entries[0]!.collection;
+    const entry = { ...catalog.entries[0]!, collection };
+    const event = (key: string, name: string, occurredAtMs: number, isDeletion = false) =>
+      ({
+        key,
+        occurredAtMs,
+        isDeletion,
+        receivedAtMs: time.nowMs++,
+        channel: "live",
+        body: JSON.stringify({ id: key, name }),
+      }) as InboxEvent;
+    const apply = (one: InboxEvent) => {
+      const parts = {
+        upstreamOf: () => undefined as never,
+        mirror: { put: async () => [], remove: async () => [] },
+        keeperOf: () => book.keeperOf(entry, ""),
+        recordIn: (_entry: unknown, { body }: InboxEvent) => parseJson(body),
+        onChanges: () => undefined,
+        clock: { nowMs: () => time.nowMs, sleep: () => Promise.resolve() },
+      };
+      return applyEvents(parts, entry, new Map([[one.key!, [one]]]), context);
+    };
+    const nowMs = time.nowMs;
+    for (const each of [event("a", "a3", nowMs + 30), event("b", "b9", nowMs + 40), event("c", "", nowMs + 20, true)])
+      await apply(each);
+    for (const each of [event("a", "a2", nowMs + 20), event("b", "", nowMs + 30, true), event("c", "c0", nowMs + 10)])
+      await apply(each);
+    await book.close();
+    expect((await built()).names).toEqual(["a3", "b9"]);
+    expect(await verifyVersion({ catalog, home })).toMatchObject({ isReproduced: true });
+  });
+
   it("that a dead process left is finished by the next one", async () => {
     const { home, names, hear, pullAll, built, store, time, catalog } = await stage();
     names.set("a", "a1");

@@ -31,7 +31,7 @@ const readable: Readonly<Record<string, readonly [RuleData, Examples]>> = {
     },
   ],
   "a name in an object twice": [t.text("a"), { '"first","a":"last"': "last", '"first","a":null': null }],
-  "a text reference": [t.ref("a"), { '" 7b "': "7b", '"007"': "007", "": null }],
+  "a text reference": [t.ref("a"), { '" 7b "': "7b", '"\\ufeff7b"': "7b", '"7\\ufeffb "': "7\ufeffb", '"007"': "007", "": null }],
   "a numeric reference": [
     t.ref("a"),
     { "9007199254740993": "9007199254740993", "1.0": "1", "-0": "0", "1.5": INVALID, true: INVALID },

@@ -3,6 +3,7 @@ import { Secret } from "../../../src/core/secret.ts";
 import { type Database, openDatabase } from "../../../src/store/database.ts";
 import type { ScheduledJob } from "../../../src/store/jobs.ts";
 import { startPostgres } from "../../support/postgres.ts";
+import { until } from "../../support/until.ts";
 
 let server: Awaited<ReturnType<typeof startPostgres>>;
 beforeAll(async () => {
@@ -17,11 +18,6 @@ const logger = {
   warn: (fields: object) => void warnings.push(fields),
   error: () => undefined,
 };
-
-async function until(condition: () => boolean): Promise<void> {
-  for (let tries = 0; tries < 400 && !condition(); tries++) await new Promise(resolve => setTimeout(resolve, 50));
-  expect(condition()).toBe(true);
-}
 
 const drivers: readonly [string, () => Promise<Database>][] = [
   ["embedded", () => openDatabase(null)],

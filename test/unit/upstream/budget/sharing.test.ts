@@ -9,6 +9,7 @@ import { Budget } from "../../../../src/upstream/budget/budget.ts";
 import { Sharing } from "../../../../src/upstream/budget/sharing.ts";
 import type { CallContext, Priority } from "../../../../src/upstream/context.ts";
 import { startRedis } from "../../../support/redis.ts";
+import { until } from "../../../support/until.ts";
 
 const silent: Logger = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 const context = (priority: Priority = "live", withinMs = 30_000): CallContext => ({
@@ -77,14 +78,6 @@ async function saturate(
   };
   await Promise.all(Array.from({ length: options.askers ?? 30 }, one));
   return sent;
-}
-
-async function until(isSo: () => boolean | Promise<boolean>, withinMs = 8_000): Promise<void> {
-  const endMs = Date.now() + withinMs;
-  while (!(await isSo())) {
-    if (Date.now() > endMs) throw new Error(`not within ${withinMs} ms`);
-    await systemClock.sleep(20);
-  }
 }
 
 describe("limits that replicas share", () => {
