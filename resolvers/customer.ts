@@ -1,16 +1,20 @@
-import type { AnyEntity } from "../src/core/canonical.ts";
+import type { GraphQLResolveInfo } from "graphql";
+import type { AnyEntity, EntityName } from "../src/core/canonical.ts";
 import { canonical } from "../src/core/canonical.ts";
 import { RequestError } from "../src/core/errors.ts";
 import { isCustomerId } from "../src/core/ids.ts";
 import { lastDays, MAX_DAYS, windowOf } from "../src/core/days.ts";
 import type { CustomerNode } from "../src/gateway/customer-reader.ts";
 import { decodeCursor } from "../src/gateway/related-reader.ts";
-import { refuseArgument, type RequestContext } from "../src/gateway/request-context.ts";
+import { refuseArgument, type RequestContext, staleAt } from "../src/gateway/request-context.ts";
+import { instant } from "./record.ts";
 import { recordConnection } from "./connection.ts";
 
 const fields = Object.keys(canonical.Customer).filter(field => field !== "key");
-const scalarOf = (field: string) => (customer: CustomerNode, _arguments: object, context: RequestContext) =>
-  context.customers.field(customer, field);
+const scalarOf =
+  (field: string) =>
+  (customer: CustomerNode, _arguments: object, context: RequestContext, { path }: GraphQLResolveInfo) =>
+    context.customers.field(customer, field, { stale: context.stale, place: path });
 
 const closedStates = new Set<unknown>(["SOLVED", "CLOSED"]);
 const isOpen = (ticket: AnyEntity): boolean => !closedStates.has(ticket["status"]);
@@ -23,6 +27,19 @@ interface Page {
   readonly after?: string | null;
 }
 
+/** The latest records of an entity; `matchOf` tells from the arguments which count, null: all. */
+const latestOf =
+  <A extends Latest>(entity: EntityName, matchOf: (args: A) => ((record: AnyEntity) => boolean) | null) =>
+  (customer: CustomerNode, args: A, context: RequestContext, info: GraphQLResolveInfo) =>
+    context.related.latest(customer, entity, { count: args.last, matches: matchOf(args) }, staleAt(context, info));
+
+const connectionOf =
+  (entity: EntityName) =>
+  async (customer: CustomerNode, { first, after }: Page, context: RequestContext, info: GraphQLResolveInfo) =>
+    recordConnection(
+      await context.related.after(customer, entity, { cursor: after ?? null, count: first }, staleAt(context, info)),
+    );
+
 export const Customer = {
   ...Object.fromEntries(fields.map(field => [field, scalarOf(field)])),
   id: (customer: CustomerNode) => customer.id,
@@ -31,25 +48,27 @@ export const Customer = {
       const [source, name] = collection.split(".");
       return { source, collection: name, key };
     }),
-  provenance: async (customer: CustomerNode, _arguments: object, { customers }: RequestContext) => {
-    const origins = await Promise.all(fields.map(field => customers.origin(customer, field)));
-    return origins.map(({ fetchedAtMs, ...origin }) => ({
+  provenance: async (customer: CustomerNode, _arguments: object, context: RequestContext, info: GraphQLResolveInfo) => {
+    const onStale = staleAt(context, info);
+    const origins = await Promise.all(fields.map(field => context.customers.origin(customer, field, onStale)));
+    return origins.map(({ fetchedAtMs, eventAtMs, ...origin }) => ({
       ...origin,
-      fetchedAt: fetchedAtMs === null ? null : new Date(fetchedAtMs).toISOString(),
+      fetchedAt: instant(fetchedAtMs),
+      eventAt: instant(eventAtMs),
     }));
   },
-  invoices: (customer: CustomerNode, { last, status }: Latest & { status?: string | null }, { related }: RequestContext) =>
-    related.latest(customer, "Invoice", last, status ? invoice => invoice["status"] === status : null),
-  tickets: (customer: CustomerNode, { last, open }: Latest & { open?: boolean | null }, { related }: RequestContext) =>
-    related.latest(customer, "Ticket", last, open === undefined || open === null ? null : ticket => isOpen(ticket) === open),
-  invoicesConnection: async (customer: CustomerNode, { first, after }: Page, { related }: RequestContext) =>
-    recordConnection(await related.after(customer, "Invoice", after ?? null, first)),
-  ticketsConnection: async (customer: CustomerNode, { first, after }: Page, { related }: RequestContext) =>
-    recordConnection(await related.after(customer, "Ticket", after ?? null, first)),
-  events: (customer: CustomerNode, { last, name }: Latest & { name?: string | null }, { related }: RequestContext) =>
-    related.latest(customer, "ClickEvent", last, name ? event => event["name"] === name : null),
-  eventsConnection: async (customer: CustomerNode, { first, after }: Page, { related }: RequestContext) =>
-    recordConnection(await related.after(customer, "ClickEvent", after ?? null, first)),
+  invoices: latestOf("Invoice", ({ status }: Latest & { status?: string | null }) =>
+    status ? invoice => invoice["status"] === status : null,
+  ),
+  tickets: latestOf("Ticket", ({ open }: Latest & { open?: boolean | null }) =>
+    open === undefined || open === null ? null : ticket => isOpen(ticket) === open,
+  ),
+  invoicesConnection: connectionOf("Invoice"),
+  ticketsConnection: connectionOf("Ticket"),
+  events: latestOf("ClickEvent", ({ name }: Latest & { name?: string | null }) =>
+    name ? event => event["name"] === name : null,
+  ),
+  eventsConnection: connectionOf("ClickEvent"),
   usage: (
     customer: CustomerNode,
     { from, to }: { from?: string | null; to?: string | null },

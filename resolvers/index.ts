@@ -7,6 +7,7 @@ import { CustomerConnection, Node, Query } from "./query.ts";
 import { ExchangeRate } from "./rate.ts";
 import { scalars } from "./scalars.ts";
 import { Source } from "./source.ts";
+import { Change, CustomerChange, Subscription } from "./subscription.ts";
 import { Ticket } from "./ticket.ts";
 import { UsageDay, UsageSummary } from "./usage.ts";
 
@@ -24,4 +25,7 @@ export const resolvers = {
   UsageDay,
   UsageSummary,
   Source,
+  Subscription,
+  CustomerChange,
+  Change,
 };

@@ -1,6 +1,7 @@
+import type { GraphQLResolveInfo } from "graphql";
 import { type CustomerNode, MAX_KEY_LENGTH } from "../src/gateway/customer-reader.ts";
 import { type RecordNode, splitRecordId } from "../src/gateway/related-reader.ts";
-import { refuseArgument, type RequestContext } from "../src/gateway/request-context.ts";
+import { refuseArgument, type RequestContext, staleAt } from "../src/gateway/request-context.ts";
 import { connection } from "./connection.ts";
 import { afterCustomer } from "./customer.ts";
 import { dataset, datasets } from "./dataset.ts";
@@ -33,13 +34,14 @@ export const Query = {
     const { nodes, hasMore } = await customers.page(wanted, afterCustomer(after), first);
     return { ...connection(nodes, hasMore, (node: CustomerNode) => node.id), totalCount: () => gateway.index.count(wanted) };
   },
-  node: (_parent: unknown, { id }: { id: string }, { customers, related, gateway }: RequestContext) => {
+  node: (_parent: unknown, { id }: { id: string }, context: RequestContext, info: GraphQLResolveInfo) => {
+    const { customers, related, gateway } = context;
     if (id.length > MAX_KEY_LENGTH) return null;
     const [collection, key] = splitRecordId(id) ?? [];
     if (collection === undefined || key === undefined) return customers.find(id);
     const entry = gateway.catalog.get(collection);
     if (entry.collection.canonical === "Customer") return customers.findByKey(entry.source.name, key);
-    return entry.collection.lookup === undefined || key === "" ? null : related.record(entry, key);
+    return entry.collection.lookup === undefined || key === "" ? null : related.record(entry, key, staleAt(context, info));
   },
   dataset,
   datasets,

@@ -1,4 +1,5 @@
-import type { RequestContext } from "../src/gateway/request-context.ts";
+import { MAX_DAYS } from "../src/core/days.ts";
+import { refuseArgument, type RequestContext } from "../src/gateway/request-context.ts";
 import { type SourceNode, sourceNodes } from "../src/gateway/source-reader.ts";
 import { instant } from "./record.ts";
 
@@ -14,6 +15,25 @@ const healthOf = ({ status, collections }: SourceNode): string => {
 /** A word of the declarations as the schema writes it. */
 const enumName = (word: string): string => word.replaceAll(/[A-Z]/g, letter => `_${letter}`).toUpperCase();
 
+const DAY_MS = 86_400_000;
+
+const eventDays = async ({ source }: SourceNode, { days }: { days: number }, { gateway }: RequestContext) => {
+  if (days < 1 || days > MAX_DAYS) refuseArgument(`eventDays: days must be 1 to ${MAX_DAYS}`);
+  const known = (await gateway.completeness?.days(gateway.clock.nowMs() - (days - 1) * DAY_MS)) ?? [];
+  return known
+    .filter(day => day.source === source.name)
+    .map(day => ({ ...day, completeness: day.missed === 0 ? 1 : day.delivered / (day.delivered + day.missed) }));
+};
+
+const reconciliations = async ({ source }: SourceNode, { last }: { last: number }, { gateway }: RequestContext) => {
+  const runs = (await gateway.completeness?.runs(last, source.name)) ?? [];
+  return runs.map(({ startedAtMs, endedAtMs, ...run }) => ({
+    ...run,
+    startedAt: instant(startedAtMs),
+    endedAt: instant(endedAtMs),
+  }));
+};
+
 export const Source = {
   name: ({ source }: SourceNode) => source.name,
   title: ({ source }: SourceNode) => source.title,
@@ -27,6 +47,8 @@ export const Source = {
   learnedLimits: ({ status }: SourceNode) =>
     status.learned.map(said => ({ ...said, resetsAt: instant(said.resetsAtMs), learnedAt: instant(said.learnedAtMs) })),
   pausedUntil: ({ status }: SourceNode) => instant(status.pausedUntilMs),
+  eventDays,
+  reconciliations,
   calls: ({ status }: SourceNode) => status.calls,
   throttled: ({ status }: SourceNode) => status.throttled,
   retries: ({ status }: SourceNode) => status.retries,
@@ -34,9 +56,10 @@ export const Source = {
   lastFailureAt: ({ status }: SourceNode) => instant(status.lastFailure?.atMs),
   lastFailureCode: ({ status }: SourceNode) => status.lastFailure?.code ?? null,
   collections: ({ collections }: SourceNode) =>
-    collections.map(({ indexedAtMs, drift, ...collection }) => ({
+    collections.map(({ indexedAtMs, mirroredAtMs, drift, ...collection }) => ({
       ...collection,
       indexedAt: instant(indexedAtMs),
+      mirroredAt: instant(mirroredAtMs),
       drift: drift.map(each => ({
         ...each,
         kind: enumName(each.kind),

@@ -107,7 +107,7 @@ export default t.defineSource({
         pages: t.linkPages({ sizeParameter: "limit", maxPageSize: 1000 }),
         order: "newest-first",
       }),
-      freshness: { cacheMs: 30_000 },
+      freshness: { cacheMs: 30_000, mirrorMs: 1_800_000 },
       map: {
         key: t.key("event_id"),
         customer: t.ref("anonymous_id"),

@@ -106,7 +106,7 @@ export default t.defineSource({
         pages,
         order: "newest-first",
       }),
-      freshness: { cacheMs: 30_000 },
+      freshness: { cacheMs: 30_000, mirrorMs: 1_800_000 },
       map: {
         key: t.key("id"),
         customer: t.ref("customer"),

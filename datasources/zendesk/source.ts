@@ -158,7 +158,7 @@ export default t.defineSource({
         pages,
         order: "oldest-first",
       }),
-      freshness: { cacheMs: 30_000 },
+      freshness: { cacheMs: 30_000, mirrorMs: 1_800_000 },
       map: {
         key: t.key("id"),
         customer: t.ref("requester_id"),

@@ -8,7 +8,8 @@ import type { Catalog, CatalogEntry } from "../source/catalog.ts";
 import type { CustomerFilter, Member } from "../store/customer-index.ts";
 import type { CallContext } from "../upstream/context.ts";
 import type { Fetched } from "../upstream/reads.ts";
-import type { Gateway } from "./gateway.ts";
+import { type Freshness, keptAgeMs, type Place, type StaleFact, type StaleFields } from "./freshness.ts";
+import type { Answered, Gateway } from "./gateway.ts";
 
 /** A customer as the graph hands it on: who it is; what it is, is read when asked for. */
 export interface CustomerNode {
@@ -24,11 +25,15 @@ export interface Origin {
   readonly sourceField: string | null;
   readonly rule: string | null;
   readonly fetchedAtMs: number | null;
+  /** When the event happened that told of the record last; null where none did, or it was read since. */
+  readonly eventAtMs: number | null;
+  /** The update that keeps the answer which it was read from; null where none does. */
+  readonly raw: string | null;
 }
 
-type Read = Fetched | null;
+type Read = Answered | null;
 type Candidate = { readonly entry: CatalogEntry; readonly key: string };
-type Found = { readonly candidate: Candidate; readonly record: Fetched };
+type Found = { readonly candidate: Candidate; readonly record: Answered };
 
 const INDEX_RETRY_MS = 2_000;
 /** Nothing has a longer key or address; asking for one is not worth a place in any cache. */
@@ -39,13 +44,15 @@ export class CustomerReader {
   readonly #gateway: Gateway;
   readonly #call: CallContext;
   readonly #warn: (warning: TributaryError) => void;
+  readonly #freshness: Freshness;
   readonly #loaders = new Map<string, DataLoader<string, Read>>();
   readonly #byId: DataLoader<string, CustomerNode | null>;
 
   /** @param warn takes a failure that leaves the answer usable but not whole */
-  constructor(gateway: Gateway, call: CallContext, warn: (warning: TributaryError) => void) {
+  constructor(gateway: Gateway, call: CallContext, freshness: Freshness, warn: (warning: TributaryError) => void) {
     this.#gateway = gateway;
     this.#call = call;
+    this.#freshness = freshness;
     this.#warn = warn;
     this.#byId = new DataLoader(ids => this.#loadNodes(ids), { name: "customer" });
   }
@@ -84,16 +91,25 @@ export class CustomerReader {
     return { nodes: nodes.filter(node => node !== null), hasMore: ids.length > first };
   }
 
-  /** A canonical field by declared survivorship. A source that cannot be read makes the field an error, not the next source's value. */
-  field(customer: CustomerNode, field: string): CanonicalValue | Promise<CanonicalValue> {
-    const found = this.#survivor(candidatesOf(this.#gateway.catalog, customer, field), field, 0);
+  /**
+   * A canonical field by declared survivorship. A source that cannot be read makes the field an error, not the next source's value; what is known of its
+   * records from before is taken instead where that is allowed, and noted at the field's place.
+   */
+  field(
+    customer: CustomerNode,
+    field: string,
+    { stale, place }: { readonly stale: StaleFields; readonly place: Place },
+  ): CanonicalValue | Promise<CanonicalValue> {
+    const onStale = (fact: StaleFact) => stale.note(place, fact);
+    const found = this.#survivor(candidatesOf(this.#gateway.catalog, customer, field), { field, onStale }, 0);
     return found instanceof Promise ? found.then(later => valueIn(later, field)) : valueIn(found, field);
   }
 
   /** Where a field's value comes from. */
-  async origin(customer: CustomerNode, field: string): Promise<Origin> {
-    const found = await this.#survivor(candidatesOf(this.#gateway.catalog, customer, field), field, 0);
-    if (found === null) return { field, source: null, key: null, sourceField: null, rule: null, fetchedAtMs: null };
+  async origin(customer: CustomerNode, field: string, onStale: (fact: StaleFact) => void): Promise<Origin> {
+    const found = await this.#survivor(candidatesOf(this.#gateway.catalog, customer, field), { field, onStale }, 0);
+    if (found === null)
+      return { field, source: null, key: null, sourceField: null, rule: null, fetchedAtMs: null, eventAtMs: null, raw: null };
     const { entry, key } = found.candidate;
     const lineage = lineageOf(entry.collection).find(column => column.field === field);
     return {
@@ -103,25 +119,27 @@ export class CustomerReader {
       sourceField: lineage?.sourceFields.join(", ") ?? null,
       rule: lineage?.rule ?? null,
       fetchedAtMs: found.record.fetchedAtMs,
+      eventAtMs: found.record.eventAtMs ?? null,
+      raw: found.record.raw ?? null,
     };
   }
 
   /** One record by key, as `field` reads it: kept, in flight, or from the source together with others. */
   record(entry: CatalogEntry, key: string): Read | Promise<Read> {
-    const kept = this.#gateway.records.peek(entry.id, key);
+    const kept = this.#gateway.records.peek(entry.id, key, keptAgeMs(entry, this.#freshness));
     if (kept !== undefined) return kept;
     return this.#loaderOf(entry).load(key);
   }
 
   /** The first candidate with a value, without waiting where everything is at hand. */
-  #survivor(candidates: readonly Candidate[], field: string, start: number): Found | null | Promise<Found | null> {
+  #survivor(candidates: readonly Candidate[], wanted: Wanted, start: number): Found | null | Promise<Found | null> {
     for (let at = start; at < candidates.length; at++) {
       const candidate = candidates[at]!;
       const read = this.record(candidate.entry, candidate.key);
       if (read instanceof Promise) {
-        return read.then(later => accept(candidate, later, field) ?? this.#survivor(candidates, field, at + 1));
+        return read.then(later => accept(candidate, later, wanted) ?? this.#survivor(candidates, wanted, at + 1));
       }
-      const found = accept(candidate, read, field);
+      const found = accept(candidate, read, wanted);
       if (found) return found;
     }
     return null;
@@ -130,10 +148,14 @@ export class CustomerReader {
   #loaderOf(entry: CatalogEntry): DataLoader<string, Read> {
     const known = this.#loaders.get(entry.id);
     if (known) return known;
-    const plan = this.#gateway.lookupPlan(entry);
-    const loader = new DataLoader<string, Read>(keys => this.#gateway.records.readMany(plan, keys, this.#call), {
-      name: entry.id,
-    });
+    const plan = this.#gateway.lookupPlan(entry, this.#freshness);
+    const loader = new DataLoader<string, Read>(
+      async keys => {
+        const outcomes = await this.#gateway.records.readMany(plan, keys, this.#call);
+        return this.#freshness.isStaleAllowed ? this.#gateway.orStale(entry, keys, outcomes) : outcomes;
+      },
+      { name: entry.id },
+    );
     this.#loaders.set(entry.id, loader);
     return loader;
   }
@@ -195,8 +217,16 @@ function candidatesOf(catalog: Catalog, { members }: CustomerNode, field: string
   return found;
 }
 
-function accept(candidate: Candidate, read: Read, field: string): Found | null {
+/** The field that is looked for, and who is told that a record which was looked at is stale. */
+interface Wanted {
+  readonly field: string;
+  readonly onStale: (fact: StaleFact) => void;
+}
+
+function accept(candidate: Candidate, read: Read, { field, onStale }: Wanted): Found | null {
   if (read === null) return null;
+  // Also that a record has no value, so that the next one's is taken, is only known from before.
+  if (read.failure) onStale({ entry: candidate.entry, asOfMs: read.fetchedAtMs, failure: read.failure });
   if (read.entity[field] === null && !hasInvalid(read, field)) return null;
   return { candidate, record: read };
 }

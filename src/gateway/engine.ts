@@ -2,27 +2,25 @@ import { ApolloServer, type ApolloServerPlugin, type GraphQLRequest } from "@apo
 import { ApolloServerPluginCacheControlDisabled } from "@apollo/server/plugin/disabled";
 import {
   type DocumentNode,
-  type FormattedExecutionResult,
   getOperationAST,
   GraphQLError,
   type GraphQLFormattedError,
   type GraphQLSchema,
+  OperationTypeNode,
 } from "graphql";
 import { LRUCache } from "lru-cache";
-import type { EntityName } from "../core/canonical.ts";
 import { RequestError } from "../core/errors.ts";
-import { lastDays, MAX_DAYS } from "../core/days.ts";
 import type { Logger } from "../core/ports.ts";
-import type { Catalog, CatalogEntry } from "../source/catalog.ts";
+import type { Catalog } from "../source/catalog.ts";
+import { admitOperation } from "./admission.ts";
+import { type EngineResult, present, refusal, resultOf } from "./answer.ts";
 import { compiledGateway } from "./executor.ts";
-import { formatError, originOf, presented } from "./format-error.ts";
 import { actualCost } from "./limits/actual-cost.ts";
-import { checkOperation } from "./limits/check.ts";
-import type { CostEstimate, UpstreamCalls } from "./limits/cost.ts";
+import type { CostEstimate } from "./limits/cost.ts";
 import { inspectText } from "./limits/inspect.ts";
-import { checkLimit, type QueryLimits } from "./limits/limits.ts";
-import { callsForRates } from "./rates.ts";
+import type { QueryLimits } from "./limits/limits.ts";
 import type { RequestContext } from "./request-context.ts";
+import { Subscriber } from "./subscription-runs.ts";
 
 export interface EngineOptions {
   readonly schema: GraphQLSchema;
@@ -34,16 +32,19 @@ export interface EngineOptions {
   readonly hasSuggestions: boolean;
 }
 
-/** The answer to one operation. `status`: 200 when it was executed, 400 when it was refused, 500 when we failed. */
-export interface EngineResult {
-  readonly status: 200 | 400 | 500;
-  readonly body: FormattedExecutionResult;
-}
-
 /** Checks and executes GraphQL operations. */
 export interface Engine {
   readonly limits: QueryLimits;
   execute(request: GraphQLRequest, context: RequestContext): Promise<EngineResult>;
+  /**
+   * Answers as they come: those of a subscription until the starter's signal aborts, else the one that `execute` gives. What is refused is one answer that is
+   * no stream. `begin` makes a context for each answer of a subscription.
+   */
+  stream(
+    request: GraphQLRequest,
+    starter: RequestContext,
+    begin: () => RequestContext,
+  ): Promise<EngineResult | AsyncGenerator<EngineResult>>;
   stop(): Promise<void>;
 }
 
@@ -84,13 +85,29 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const inspect = ({ query = "", operationName }: GraphQLRequest) => {
     const document = inspected.get(query) ?? inspectText(query, limits);
     if (query.length <= MAX_KEPT_TEXT) inspected.set(query, document);
-    if (!getOperationAST(document, operationName)) throw noOperation(operationName);
+    const operation = getOperationAST(document, operationName);
+    if (!operation) throw noOperation(operationName);
+    return { document, operation };
   };
-  return {
+  const subscriber = new Subscriber(options);
+  const engine: Engine = {
     limits,
+    async stream(request, starter, begin) {
+      let inspected: ReturnType<typeof inspect>;
+      try {
+        inspected = inspect(request);
+      } catch (thrown) {
+        return refusal(thrown, starter, logger);
+      }
+      const { document, operation: definition } = inspected;
+      if (definition.operation === OperationTypeNode.SUBSCRIPTION)
+        return subscriber.open({ document, definition, request, starter, begin });
+      const result = await engine.execute(request, starter);
+      return result.status === 200 ? alone(result) : result;
+    },
     async execute(request, context) {
       try {
-        inspect(request);
+        if (inspect(request).operation.operation === OperationTypeNode.SUBSCRIPTION) throw noStream;
       } catch (thrown) {
         return refusal(thrown, context, logger);
       }
@@ -102,7 +119,17 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     },
     stop: () => server.stop(),
   };
+  return engine;
 }
+
+async function* alone<T>(result: T): AsyncGenerator<T> {
+  yield result;
+}
+
+const noStream = new RequestError(
+  "REQUEST_INVALID",
+  "a subscription is answered as a stream: ask with Accept: text/event-stream, or over a WebSocket that speaks graphql-transport-ws",
+);
 
 const noOperation = (name: string | null | undefined): GraphQLError =>
   new GraphQLError(
@@ -110,21 +137,15 @@ const noOperation = (name: string | null | undefined): GraphQLError =>
   );
 
 /** Refuses an operation that costs too much, before anything is executed, and tells its cost afterwards. */
-function costPlugin({ schema, limits, catalog }: EngineOptions): ApolloServerPlugin<OperationContext> {
-  const calls = callsOf(catalog);
+function costPlugin(options: EngineOptions): ApolloServerPlugin<OperationContext> {
+  const { schema, limits } = options;
   return {
     async requestDidStart() {
       return {
-        async didResolveOperation({ document, operationName, request, contextValue }) {
-          contextValue.estimate = check({
-            schema,
-            document,
-            operationName,
-            variables: request.variables ?? {},
-            limits,
-            calls,
-          });
-          spend(contextValue, contextValue.estimate, limits);
+        async didResolveOperation({ document, operation, operationName, request, contextValue }) {
+          const asked = { document, definition: operation!, operationName, variables: request.variables ?? {} };
+          const { context, estimate } = await admitOperation(options, asked, contextValue);
+          Object.assign(contextValue, context, { estimate });
         },
         async willSendResponse({ response, document, operationName, request, contextValue }) {
           const { estimate } = contextValue;
@@ -137,71 +158,11 @@ function costPlugin({ schema, limits, catalog }: EngineOptions): ApolloServerPlu
             limit: limits.maxCost,
             upstreamCalls: { estimated: estimate.upstreamCalls, limit: limits.maxUpstreamCalls },
           };
-          response.body.singleResult.extensions = { ...response.body.singleResult.extensions, cost };
+          const freshness = contextValue.stale.all;
+          const told = freshness.length === 0 ? {} : { freshness };
+          response.body.singleResult.extensions = { ...response.body.singleResult.extensions, cost, ...told };
         },
       };
     },
   };
-}
-
-/** Checks an operation; variables that do not fit their types are the caller's error, not ours. */
-function check(operation: Parameters<typeof checkOperation>[0]): CostEstimate {
-  try {
-    return checkOperation(operation);
-  } catch (thrown) {
-    throw thrown instanceof GraphQLError ? new RequestError("REQUEST_INVALID", thrown.message) : thrown;
-  }
-}
-
-/** Adds an operation to what its request takes; throws when a batch is too much, although each of its operations alone is not. */
-function spend({ spent }: RequestContext, { cost, upstreamCalls }: CostEstimate, limits: QueryLimits): void {
-  spent.cost += cost;
-  spent.upstreamCalls += upstreamCalls;
-  checkLimit("LIMIT_COST", {
-    fact: `the operations of this request cost ${spent.cost}`,
-    value: spent.cost,
-    limit: limits.maxCost,
-  });
-  const fact = `the operations of this request need up to ${spent.upstreamCalls} requests to sources`;
-  checkLimit("LIMIT_UPSTREAM_CALLS", { fact, value: spent.upstreamCalls, limit: limits.maxUpstreamCalls });
-}
-
-/** The longest window of days that a query may ask for: batches are smallest there. */
-const longestWindow = lastDays(MAX_DAYS, 0);
-
-/** The upstream calls that reading an entity of so many customers takes at most, by what the sources' declarations can batch and page. */
-function callsOf(catalog: Catalog): UpstreamCalls {
-  return (entity, parents, itemsPerParent) =>
-    catalog.of(entity as EntityName).reduce((sum, entry) => sum + callsFor(entry, parents, itemsPerParent), 0);
-}
-
-function callsFor({ collection: { canonical, lookup, related } }: CatalogEntry, parents: number, itemsPerParent: number): number {
-  if (canonical === "Customer") return lookup?.mode === "batch" ? Math.ceil(parents / lookup.max) : parents;
-  if (canonical === "ExchangeRate") return callsForRates(parents, Date.now());
-  if (related?.mode === "batch") return Math.ceil(parents / related.max(longestWindow));
-  return parents * Math.max(1, Math.ceil(itemsPerParent / (related?.pages.maxPageSize ?? 1)));
-}
-
-function refusal(thrown: unknown, context: RequestContext, logger: Logger): EngineResult {
-  const message = thrown instanceof Error ? thrown.message : String(thrown);
-  return resultOf({ errors: [present({ message }, thrown, context, logger)] }, context);
-}
-
-function present(
-  formatted: GraphQLFormattedError,
-  thrown: unknown,
-  context: RequestContext,
-  logger: Logger,
-): GraphQLFormattedError {
-  const shown = formatError(formatted, thrown, context.requestId);
-  if (shown.extensions?.["code"] === "INTERNAL")
-    logger.error({ requestId: context.requestId, err: originOf(thrown) }, "a resolver failed inside");
-  return shown;
-}
-
-function resultOf(body: FormattedExecutionResult, context: RequestContext): EngineResult {
-  if (body.data === undefined)
-    return { status: body.errors?.some(error => error.extensions?.["code"] === "INTERNAL") ? 500 : 400, body };
-  const warnings = context.warnings.map(warning => presented(warning, context.requestId));
-  return { status: 200, body: warnings.length === 0 ? body : { ...body, errors: [...(body.errors ?? []), ...warnings] } };
 }

@@ -6,6 +6,7 @@ import type { CatalogEntry } from "../source/catalog.ts";
 import type { CallContext } from "../upstream/context.ts";
 import { type Fetched, type Outcomes, placed } from "../upstream/reads.ts";
 import { fieldOf } from "./customer-reader.ts";
+import { type Freshness, keptAgeMs, readAgeMs } from "./freshness.ts";
 import type { Gateway } from "./gateway.ts";
 import { readRateYear, type RateYear } from "./rate-year.ts";
 import type { ReadPlan } from "./shared-reads.ts";
@@ -55,10 +56,12 @@ export const callsForRates = (conversions: number, nowMs: number): number =>
 export class RateReader {
   readonly #gateway: Gateway;
   readonly #call: CallContext;
+  readonly #freshness: Freshness;
 
-  constructor(gateway: Gateway, call: CallContext) {
+  constructor(gateway: Gateway, call: CallContext, freshness: Freshness) {
     this.#gateway = gateway;
     this.#call = call;
+    this.#freshness = freshness;
   }
 
   /**
@@ -84,7 +87,7 @@ export class RateReader {
   /** Throws the first failure: without a year it is not known which of its days has the latest rate. */
   async #years(entry: CatalogEntry, days: readonly string[]): Promise<ReadonlyMap<string, RateYear | null>> {
     const names = [...new Set(days.map(day => String(yearOf(day))))];
-    const outcomes = await this.#gateway.rateYears.readMany(planOf(this.#gateway, entry), names, this.#call);
+    const outcomes = await this.#gateway.rateYears.readMany(planOf(this.#gateway, entry, this.#freshness), names, this.#call);
     return new Map(names.map((name, place) => [name, orThrow(outcomes[place] ?? null)]));
   }
 }
@@ -94,14 +97,15 @@ function orThrow<T>(outcome: T | Error): T {
   return outcome;
 }
 
-function planOf(gateway: Gateway, entry: CatalogEntry): ReadPlan<RateYear | null> {
+function planOf(gateway: Gateway, entry: CatalogEntry, freshness: Freshness): ReadPlan<RateYear | null> {
   const upstream = gateway.upstreamOf(entry.source.name);
   const onDecoded = ({ issues }: Fetched) => gateway.issues.count(entry.id, issues);
   const read = (year: string, context: CallContext) =>
     readRateYear(entry, year, { upstream, context, onDecoded }).catch((thrown: unknown) => placed(thrown, entry));
   const load = async (years: readonly string[], context: CallContext): Promise<Outcomes<RateYear | null>> =>
     new Map(await Promise.all(years.map(async year => [year, await read(year, context)] as const)));
-  return { scope: entry.id, entry, freshMs: entry.collection.freshness.cacheMs, load };
+  const maxAgeMs = { read: readAgeMs(entry, freshness), kept: keptAgeMs(entry, freshness) };
+  return { scope: entry.id, entry, freshMs: entry.collection.freshness.cacheMs, maxAgeMs, load };
 }
 
 const yearOf = (day: string): number => Number(day.slice(0, 4));

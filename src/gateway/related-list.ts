@@ -6,26 +6,28 @@ import { type Fetched, placed } from "../upstream/reads.ts";
 import { relatedPages } from "../upstream/related.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import { Flight } from "./flight.ts";
+import type { Matches, OwnedList } from "./owned-list.ts";
 
 /** Pages that one owner's listing is followed for at most. */
 const MAX_PAGES = 50;
 /** A first page smaller than this saves nothing. */
 const MIN_PAGE = 10;
 
-export type Matches = (record: Fetched) => boolean;
-
 export interface RelatedListParts {
   readonly upstream: Upstream;
   readonly entry: CatalogEntry;
   readonly related: RelatedEach;
   readonly ownerKey: string;
+  /** When it was begun, in ms since the epoch. */
+  readonly asOfMs: number;
   /** Is given every record once, when it has come. */
   readonly onRecords: (records: readonly Fetched[]) => void;
 }
 
 /** The records of one owner, read page by page only as far as somebody asks, and shared by all who ask. */
-export class RelatedList {
+export class RelatedList implements OwnedList {
   readonly entry: CatalogEntry;
+  readonly asOfMs: number;
   readonly #upstream: Upstream;
   readonly #related: RelatedEach;
   readonly #ownerKey: string;
@@ -36,8 +38,9 @@ export class RelatedList {
   #next: string | null | undefined = undefined;
   #going: { readonly flight: Flight; readonly page: Promise<void> } | null = null;
 
-  constructor({ upstream, entry, related, ownerKey, onRecords }: RelatedListParts) {
+  constructor({ upstream, entry, related, ownerKey, asOfMs, onRecords }: RelatedListParts) {
     this.entry = entry;
+    this.asOfMs = asOfMs;
     this.#upstream = upstream;
     this.#related = related;
     this.#ownerKey = ownerKey;

@@ -6,8 +6,17 @@ import type { DayWindow, RelatedBatch } from "../source/collection.ts";
 import type { CallContext } from "../upstream/context.ts";
 import type { Fetched } from "../upstream/reads.ts";
 import type { CustomerNode } from "./customer-reader.ts";
-import type { Gateway } from "./gateway.ts";
-import type { RelatedList } from "./related-list.ts";
+import { type Freshness, isOutage, type StaleFact } from "./freshness.ts";
+import type { Answered, Gateway } from "./gateway.ts";
+import { MirroredList } from "./mirrored-list.ts";
+import { type OwnedList, timeOrder } from "./owned-list.ts";
+
+/** Is told of what had to be taken as it was before. */
+type OnStale = (fact: StaleFact) => void;
+interface Owned {
+  readonly entry: CatalogEntry;
+  readonly ownerKey: string;
+}
 
 /** A record that belongs to a customer, as the graph hands it on. */
 export interface RecordNode {
@@ -21,50 +30,51 @@ export interface RecordPage {
   readonly hasMore: boolean;
 }
 
-/** The canonical field that says when a record came about. */
-const timeField: Readonly<Partial<Record<EntityName, string>>> = {
-  Invoice: "issuedAt",
-  Ticket: "createdAt",
-  UsageDay: "day",
-  ClickEvent: "occurredAt",
-};
-
 /** Reads the records that belong to customers for one request. */
 export class RelatedReader {
   readonly #gateway: Gateway;
   readonly #call: CallContext;
+  readonly #freshness: Freshness;
   readonly #loaders = new Map<string, DataLoader<string, readonly Fetched[]>>();
+  readonly #mirrored = new Map<string, DataLoader<string, MirroredList | null>>();
 
-  constructor(gateway: Gateway, call: CallContext) {
+  constructor(gateway: Gateway, call: CallContext, freshness: Freshness) {
     this.#gateway = gateway;
     this.#call = call;
+    this.#freshness = freshness;
   }
 
   /** The latest records that match (null: any do), oldest of them first, over all sources that have some of this customer. */
   async latest(
     customer: CustomerNode,
     entity: EntityName,
-    count: number,
-    matches: ((entity: AnyEntity) => boolean) | null,
+    { count, matches }: { readonly count: number; readonly matches: ((entity: AnyEntity) => boolean) | null },
+    onStale: OnStale,
   ): Promise<readonly RecordNode[]> {
-    const lists = this.#listsOf(customer, entity);
+    const match = matches && ((record: Fetched) => matches(record.entity));
     const parts = await Promise.all(
-      lists.map(async list => {
-        const records = await list.latest(count, matches && (record => matches(record.entity)), this.#call);
-        return records.map(record => ({ entry: list.entry, record }));
+      this.#listed(customer, entity).map(async owned => {
+        const records = await this.#read(owned, list => list.latest(count, match, this.#call), onStale);
+        return records.map(record => ({ entry: owned.entry, record }));
       }),
     );
     return inTimeOrder(parts.flat(), entity).slice(-count);
   }
 
   /** The records after a cursor, source by source in the source's own order. Throws `CURSOR_INVALID`. */
-  async after(customer: CustomerNode, entity: EntityName, cursor: string | null, count: number): Promise<RecordPage> {
-    const lists = this.#listsOf(customer, entity);
-    const [place, key] = cursor === null ? [0, null] : await this.#placeOf(lists, cursor);
+  async after(
+    customer: CustomerNode,
+    entity: EntityName,
+    { cursor, count }: { readonly cursor: string | null; readonly count: number },
+    onStale: OnStale,
+  ): Promise<RecordPage> {
+    const lists = this.#listed(customer, entity);
+    const [place, key] = cursor === null ? [0, null] : await this.#placeOf(lists, cursor, onStale);
     const nodes: RecordNode[] = [];
-    for (const [index, list] of lists.slice(place).entries()) {
-      const page = await list.after(index === 0 ? key : null, count - nodes.length, this.#call);
-      nodes.push(...(page?.records ?? []).map(record => ({ entry: list.entry, record })));
+    for (const [index, owned] of lists.slice(place).entries()) {
+      const read = (list: OwnedList) => list.after(index === 0 ? key : null, count - nodes.length, this.#call);
+      const page = await this.#read(owned, read, onStale);
+      nodes.push(...(page?.records ?? []).map(record => ({ entry: owned.entry, record })));
       if (page?.hasMore === true) return { nodes, hasMore: true };
     }
     return { nodes, hasMore: false };
@@ -75,8 +85,9 @@ export class RelatedReader {
     const parts = this.#owned(customer, entity).map(async ({ entry, ownerKey }) => {
       const related = entry.collection.related;
       if (related?.mode !== "batch") return [];
+      const { scope, maxAgeMs } = this.#gateway.relatedPlan(entry, related, window, this.#freshness);
       const records =
-        this.#gateway.recordLists.peek(this.#gateway.relatedPlan(entry, related, window).scope, ownerKey) ??
+        this.#gateway.recordLists.peek(scope, ownerKey, maxAgeMs.kept) ??
         (await this.#loaderOf(entry, related, window).load(ownerKey));
       return records.map(record => ({ entry, record }));
     });
@@ -84,27 +95,61 @@ export class RelatedReader {
   }
 
   /** One record by collection and key; null when its source does not have it. */
-  async record(entry: CatalogEntry, key: string): Promise<RecordNode | null> {
-    const plan = this.#gateway.lookupPlan(entry);
-    const [outcome] = await this.#gateway.records.readMany(plan, [key], this.#call);
+  async record(entry: CatalogEntry, key: string, onStale: OnStale): Promise<RecordNode | null> {
+    const plan = this.#gateway.lookupPlan(entry, this.#freshness);
+    const outcomes = await this.#gateway.records.readMany(plan, [key], this.#call);
+    const [outcome]: readonly (Answered | Error | null)[] = this.#freshness.isStaleAllowed
+      ? await this.#gateway.orStale(entry, [key], outcomes)
+      : outcomes;
     if (outcome instanceof Error) throw outcome;
+    if (outcome?.failure) onStale({ entry, asOfMs: outcome.fetchedAtMs, failure: outcome.failure });
     return outcome ? { entry, record: outcome } : null;
   }
 
   /** The customer's keys in the collections that own records of an entity. */
-  #owned(customer: CustomerNode, entity: EntityName): { entry: CatalogEntry; ownerKey: string }[] {
+  #owned(customer: CustomerNode, entity: EntityName): Owned[] {
     return this.#gateway.catalog.of(entity).flatMap(entry => {
       const owner = `${entry.source.name}.${entry.collection.owner ?? ""}`;
       return customer.members.flatMap(({ collection, key }) => (collection === owner ? [{ entry, ownerKey: key }] : []));
     });
   }
 
-  #listsOf(customer: CustomerNode, entity: EntityName): RelatedList[] {
-    return this.#owned(customer, entity).flatMap(({ entry, ownerKey }) => this.#gateway.listOf(entry, ownerKey) ?? []);
+  #listed(customer: CustomerNode, entity: EntityName): Owned[] {
+    return this.#owned(customer, entity).filter(({ entry }) => entry.collection.related?.mode === "each");
+  }
+
+  /** Reads an owner's list: from the mirror while that is fresh enough, else from the source; when that cannot be asked, as the mirror has it from before. */
+  async #read<T>({ entry, ownerKey }: Owned, read: (list: OwnedList) => Promise<T>, onStale: OnStale): Promise<T> {
+    const known = () => this.#gateway.knownList(entry, ownerKey, this.#freshness);
+    const list = known() ?? (await this.#mirroredOf(entry, "fresh").load(ownerKey)) ?? known();
+    try {
+      const found = list && (await read(list));
+      if (list && !(found === undefined && list instanceof MirroredList)) return found as T;
+      // Nothing is at hand, or what a cursor points to is newer than the mirror.
+      return await read(this.#gateway.sourceList(entry, ownerKey)!);
+    } catch (thrown) {
+      if (!this.#freshness.isStaleAllowed || !isOutage(thrown)) throw thrown;
+      const old = await this.#mirroredOf(entry, "stale").load(ownerKey);
+      if (old === null) throw thrown;
+      onStale({ entry, asOfMs: old.asOfMs, failure: thrown });
+      return read(old);
+    }
+  }
+
+  /** One question to the mirror for all owners that are asked for together. */
+  #mirroredOf(entry: CatalogEntry, which: "fresh" | "stale"): DataLoader<string, MirroredList | null> {
+    const name = `${entry.id} ${which}`;
+    const known = this.#mirrored.get(name);
+    if (known) return known;
+    const batch = (keys: readonly string[]) =>
+      which === "fresh" ? this.#gateway.mirroredLists(entry, keys, this.#freshness) : this.#gateway.staleLists(entry, keys);
+    const loader = new DataLoader<string, MirroredList | null>(batch, { name });
+    this.#mirrored.set(name, loader);
+    return loader;
   }
 
   #loaderOf(entry: CatalogEntry, related: RelatedBatch, window: DayWindow): DataLoader<string, readonly Fetched[]> {
-    const plan = this.#gateway.relatedPlan(entry, related, window);
+    const plan = this.#gateway.relatedPlan(entry, related, window, this.#freshness);
     const known = this.#loaders.get(plan.scope);
     if (known) return known;
     const batch = async (keys: readonly string[]) => {
@@ -117,20 +162,18 @@ export class RelatedReader {
   }
 
   /** Which list a cursor points into, and the key there. */
-  async #placeOf(lists: readonly RelatedList[], cursor: string): Promise<[number, string]> {
+  async #placeOf(lists: readonly Owned[], cursor: string, onStale: OnStale): Promise<[number, string]> {
     const [collection, key] = splitRecordId(decodeCursor(cursor)) ?? [];
-    for (const [place, list] of lists.entries()) {
-      if (list.entry.id === collection && key !== undefined && (await list.after(key, 0, this.#call))) return [place, key];
+    for (const [place, owned] of lists.entries()) {
+      if (owned.entry.id !== collection || key === undefined) continue;
+      if (await this.#read(owned, list => list.after(key, 0, this.#call), onStale)) return [place, key];
     }
     throw new RequestError("CURSOR_INVALID", "this cursor does not belong to this connection, or its record is gone");
   }
 }
 
-function inTimeOrder(nodes: readonly RecordNode[], entity: EntityName): RecordNode[] {
-  const field = timeField[entity] ?? "key";
-  const mark = ({ record }: RecordNode) => `${String(record.entity[field] ?? "")} ${record.entity.key}`;
-  return [...nodes].sort((a, b) => (mark(a) < mark(b) ? -1 : 1));
-}
+const inTimeOrder = (nodes: readonly RecordNode[], entity: EntityName): readonly RecordNode[] =>
+  timeOrder(nodes, entity, ({ record }) => record);
 
 /** The id of a record in the graph: `<source>.<collection>:<key>`. */
 export const recordId = ({ entry, record }: RecordNode): string => `${entry.id}:${record.entity.key}`;

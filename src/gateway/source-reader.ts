@@ -12,6 +12,8 @@ export interface SourceNode {
     readonly name: string;
     readonly entity: string;
     readonly indexedAtMs: number | null;
+    /** From when on what its source has is in the mirror; null when that does not hold all of it. */
+    readonly mirroredAtMs: number | null;
     /** Why the last reading for the index failed; null when it did not. */
     readonly indexProblem: string | null;
     readonly issues: readonly IssueCount[];
@@ -22,6 +24,7 @@ export interface SourceNode {
 /** Every source as it stands; asks none of them. */
 export async function sourceNodes(gateway: Gateway): Promise<readonly SourceNode[]> {
   const fills = await gateway.mirror.fills();
+  const asOf = await gateway.mirror.asOfAll();
   return Promise.all(
     gateway.catalog.sources.map(async source => ({
       source,
@@ -31,7 +34,8 @@ export async function sourceNodes(gateway: Gateway): Promise<readonly SourceNode
         .map(entry => ({
           name: entry.name,
           entity: entry.collection.canonical,
-          indexedAtMs: fills.get(entry.id) ?? null,
+          indexedAtMs: (entry.collection.canonical === "Customer" && fills.get(entry.id)) || null,
+          mirroredAtMs: asOf.get(entry.id) ?? null,
           indexProblem: gateway.fillProblem(entry.id),
           issues: gateway.issues.of(entry.id),
           drift: gateway.drift.of(entry.id),

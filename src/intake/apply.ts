@@ -6,7 +6,7 @@ import { asError } from "../core/errors.ts";
 import type { Clock } from "../core/ports.ts";
 import type { CallContext } from "../upstream/context.ts";
 import { lookupRecords } from "../upstream/lookup.ts";
-import { type Fetched, isDeleted, type Outcomes } from "../upstream/reads.ts";
+import { type Fetched, isDeleted, type Outcomes, versionOf } from "../upstream/reads.ts";
 import { readRecord } from "../upstream/decode.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import type { Json } from "../core/json.ts";
@@ -40,9 +40,11 @@ export async function applyEvents(
   context: CallContext,
 ): Promise<ReadonlyMap<string, Applied>> {
   const keeper = parts.keeperOf(entry);
-  const { found, goneAtMs } = await findRecords(parts, entry, { objects, keeper, context });
+  const { found, goneAtMs, raw } = await findRecords(parts, entry, { objects, keeper, context });
   const gone = [...found].flatMap(([key, outcome]) => (outcome === null ? [key] : []));
-  const records = [...found.values()].flatMap(outcome => (outcome === null || outcome instanceof Error ? [] : outcome));
+  const records = [...found].flatMap(([key, outcome]) =>
+    outcome === null || outcome instanceof Error ? [] : { ...outcome, eventAtMs: lastOf(objects.get(key) ?? []), raw },
+  );
   const changed = await parts.mirror.put(entry.id, records);
   const deleted: ChangedRecord[] = [];
   for (const [atMs, keys] of Map.groupBy(gone, goneAtMs)) deleted.push(...(await parts.mirror.remove(entry.id, keys, atMs)));
@@ -50,6 +52,10 @@ export async function applyEvents(
   const others = new Set([...changed, ...deleted].map(({ key }) => key));
   return new Map([...found].map(([key, outcome]) => [key, applied(outcome, others.has(key))]));
 }
+
+/** When the latest of events happened, as far as they say; null when none does. */
+const lastOf = (events: readonly InboxEvent[]): number | null =>
+  events.reduce<number | null>((last, { occurredAtMs }) => Math.max(last ?? -Infinity, occurredAtMs ?? -Infinity), null);
 
 function applied(outcome: Fetched | Error | null, isAnother: boolean): Applied {
   if (outcome instanceof Error) return outcome;
@@ -68,6 +74,8 @@ interface Standing {
   readonly found: Found;
   /** From when on it holds, in ms since the epoch, that there is no record of a key. */
   readonly goneAtMs: (key: string) => number;
+  /** The update that keeps what is known. */
+  readonly raw: string | null;
 }
 
 function findRecords(parts: ApplyParts, entry: CatalogEntry, task: Task): Promise<Standing> {
@@ -78,8 +86,8 @@ async function askSource(parts: ApplyParts, entry: CatalogEntry, { objects, keep
   const askedAtMs = parts.clock.nowMs();
   const upstream = keeper.over(parts.upstreamOf(entry.source.name));
   const found = await lookupRecords(upstream, entry, [...objects.keys()], context);
-  await keeper.durable([...found].flatMap(([key, outcome]) => (outcome === null ? [key] : [])));
-  return { found, goneAtMs: () => askedAtMs };
+  const raw = await keeper.durable([...found].flatMap(([key, outcome]) => (outcome === null ? [key] : [])));
+  return { found, goneAtMs: () => askedAtMs, raw };
 }
 
 /** An event holds from when it happened on, however late it came. */
@@ -93,8 +101,8 @@ async function takeNewest(parts: ApplyParts, entry: CatalogEntry, { objects, kee
     found.set(key, outcome);
     moments.set(key, momentOf(newest));
   }
-  await keeper.durable([]);
-  return { found, goneAtMs: key => moments.get(key) ?? 0 };
+  const raw = await keeper.durable([]);
+  return { found, goneAtMs: key => moments.get(key) ?? 0, raw };
 }
 
 const momentOf = ({ occurredAtMs, receivedAtMs }: InboxEvent): number => occurredAtMs ?? receivedAtMs;
@@ -108,7 +116,7 @@ function read({ recordIn }: ApplyParts, entry: CatalogEntry, event: InboxEvent, 
     const decoded = readRecord(entry, record, drift);
     if (decoded === null) return new Error("the record is left out: the collection's drift policy says so");
     if (decoded.entity.key !== event.key) return new Error("the event names one key and carries the record of another");
-    return { ...decoded, fetchedAtMs: momentOf(event) };
+    return { ...decoded, fetchedAtMs: momentOf(event), ...versionOf(entry, record) };
   } catch (thrown) {
     return asError(thrown);
   }

@@ -1,9 +1,12 @@
-import { asError, TributaryError, UpstreamError } from "../core/errors.ts";
+import { timeField } from "../core/canonical.ts";
+import { lastDays } from "../core/days.ts";
+import { asError, StoreError, TributaryError, UpstreamError } from "../core/errors.ts";
 import type { Json } from "../core/json.ts";
 import type { Clock, Logger } from "../core/ports.ts";
 import type { Verdict } from "../core/verdict.ts";
 import type { Decision } from "../identity/resolve.ts";
 import type { Catalog, CatalogEntry } from "../source/catalog.ts";
+import { maxMirroredOf } from "../source/collection.ts";
 import type { CustomerIndex } from "../store/customer-index.ts";
 import type { FieldShapes } from "../store/field-shapes.ts";
 import type { ChangedRecord, Mirror, MirrorRecord } from "../store/mirror.ts";
@@ -14,10 +17,10 @@ import { LearnedFields, knownShape } from "../upstream/drift/learned-fields.ts";
 import { Evidence, type RecordFacts } from "../upstream/listing/evidence.ts";
 import { readListing } from "../upstream/listing/read-listing.ts";
 import { lookupRecords } from "../upstream/lookup.ts";
-import { endsReading, isDeleted, plainText, type Reading } from "../upstream/reads.ts";
+import { chunksOf, endsReading, isDeleted, plainText, type Reading, versionOf } from "../upstream/reads.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 
-/** How the reading of one collection of customers ended. */
+/** How the reading of one collection ended. */
 export interface FillResult {
   /** `<source>.<collection>`. */
   readonly collection: string;
@@ -59,11 +62,17 @@ const MAX_GONE_SHARE = 0.2;
 const MAX_CONFIRMED = 500;
 /** Fewer than this are gone without a question. */
 const MIN_GONE = 10;
+/** Records that are written in one statement: embedded, the store keeps everybody waiting meanwhile. */
+const WRITTEN_AT_ONCE = 200;
+/** What is too large for the mirror is tried again after so long, in ms. */
+const GIVEN_UP_MS = 86_400_000;
 
 interface Tally {
   readonly evidence: Evidence;
   records: number;
   broken: number;
+  /** The earliest time that a record of a dated listing has; undefined where there is none. */
+  oldest: string | undefined;
   /** Keys of broken records: what the mirror has of them is kept. */
   readonly brokenKeys: string[];
   /** Whether the collection was never read to its end before. */
@@ -79,14 +88,21 @@ interface Ended {
 }
 
 /**
- * Lists one collection of customers into the mirror. A failure is part of the result: what came before it is kept, nothing is dropped. What a
+ * Lists one collection into the mirror. A failure is part of the result: what came before it is kept, nothing is dropped. What a
  * listing no longer has is dropped when not much is gone and the listing is beyond doubt: its verdict is complete, no standing row can have been
  * passed over, every record has its key. Otherwise the source is asked for what is absent, and what it does not have is dropped.
  */
 export async function fillCollection(parts: FillParts, entry: CatalogEntry, context: CallContext): Promise<FillResult> {
   const startedAtMs = parts.clock.nowMs();
   const isFirst = !(await parts.mirror.fills()).has(entry.id);
-  const tally: Tally = { evidence: new Evidence(entry.collection.list), records: 0, broken: 0, brokenKeys: [], isFirst };
+  const tally: Tally = {
+    evidence: new Evidence(entry.collection.list),
+    records: 0,
+    broken: 0,
+    oldest: undefined,
+    brokenKeys: [],
+    isFirst,
+  };
   const result = (verdict: Verdict, more: { dropped?: number; error?: FillResult["error"] }): FillResult => ({
     collection: entry.id,
     isComplete: more.error === undefined,
@@ -136,18 +152,39 @@ async function readInto(
   { tally, fields }: Pick<Ended, "tally" | "fields">,
 ): Promise<void> {
   const { clock } = parts;
-  const options = { context, window: { from: "", to: "" }, evidence: tally.evidence, nowMs: clock.nowMs(), clock };
+  const window = lastDays(entry.collection.list.days ?? 30, clock.nowMs());
+  const options = { context, window, evidence: tally.evidence, nowMs: clock.nowMs(), clock };
   for await (const page of readListing(parts.upstreamOf(entry.source.name), entry.collection.list, options)) {
     const read = page.records.map(record => mirrorRecord(parts, entry, record, { context, response: page.response }));
     for (const record of page.records) fields.add(record);
     const records = read.flatMap(({ record }) => record ?? []);
-    const changed = await parts.mirror.put(entry.id, records);
-    if (changed.length > 0) await parts.onFound?.(entry, { changed, deleted: [] }, tally.isFirst);
+    for (const some of chunksOf(records, WRITTEN_AT_ONCE)) {
+      const changed = await parts.mirror.put(entry.id, some);
+      if (changed.length > 0) await parts.onFound?.(entry, { changed, deleted: [] }, tally.isFirst);
+    }
+    tally.oldest = oldestOf(entry, records, tally.oldest);
     tally.records += records.length;
     tally.broken += read.filter(({ isBroken }) => isBroken).length;
     tally.brokenKeys.push(...read.flatMap(({ key, isRefused }) => (isRefused && key !== null ? [key] : [])));
     tally.evidence.add(page, read);
+    if (tally.records > maxMirroredOf(entry.collection)) await giveUp(parts, entry);
   }
+}
+
+/** Of a listing of the last days, where a source's memory begins. */
+function oldestOf({ collection }: CatalogEntry, records: readonly MirrorRecord[], known: string | undefined): string | undefined {
+  const field = timeField[collection.canonical];
+  if (collection.list.days === undefined || field === undefined) return undefined;
+  const times = records.flatMap(({ entity }) => (typeof entity[field] === "string" ? [entity[field]] : []));
+  return [...times, ...(known === undefined ? [] : [known])].reduce<string | undefined>(
+    (least, time) => (least === undefined || time < least ? time : least),
+    undefined,
+  );
+}
+
+async function giveUp({ mirror, clock }: FillParts, { id, collection }: CatalogEntry): Promise<never> {
+  await mirror.giveUp(id, clock.nowMs() + GIVEN_UP_MS);
+  throw new StoreError("MIRROR_FULL", `${id} has more than ${maxMirroredOf(collection)} records: too many for the mirror`);
 }
 
 /** Notes the end of a listing and drops what is gone; throws, and drops nothing, when too much is. Returns how many were dropped. */
@@ -158,6 +195,10 @@ async function concludeFill(
   { tally, fields, verdict, startedAtMs }: Ended,
 ): Promise<number> {
   const { mirror, clock } = parts;
+  const field = timeField[entry.collection.canonical];
+  // What is older than all that the source still has was not deleted: it is not kept so long.
+  if (tally.oldest !== undefined && field !== undefined && verdict.verdict === "complete")
+    await mirror.expire(entry.id, field, tally.oldest);
   const broken = new Set(tally.brokenKeys);
   const unseen = (await mirror.unseen(entry.id, startedAtMs)).filter(key => !broken.has(key));
   const known = await mirror.count(entry.id);
@@ -169,7 +210,8 @@ async function concludeFill(
   const isBeyondDoubt = verdict.verdict === "complete" && !mayHaveMissed && missingKeys === 0;
   await keepFields(parts, entry, fields.after());
   const gone = isBeyondDoubt ? unseen : await confirmedGone(parts, entry, unseen.slice(0, MAX_CONFIRMED), context);
-  const deleted = await mirror.completeFill(entry.id, gone, startedAtMs, clock.nowMs());
+  const isIndexed = entry.collection.canonical === "Customer";
+  const deleted = await mirror.completeFill(entry.id, { gone, sinceMs: startedAtMs, completedAtMs: clock.nowMs(), isIndexed });
   if (deleted.length > 0) await parts.onFound?.(entry, { changed: [], deleted }, tally.isFirst);
   return deleted.length;
 }
@@ -217,7 +259,11 @@ export function mirrorRecord(
   try {
     const read = readRecord(entry, record, context.drift);
     if (read === null) return { key: plainText(entry, "key", record) ?? null, isBroken: true };
-    return { key: read.entity.key, isBroken: false, record: { ...read, fetchedAtMs: response.receivedAtMs } };
+    return {
+      key: read.entity.key,
+      isBroken: false,
+      record: { ...read, fetchedAtMs: response.receivedAtMs, ...versionOf(entry, record) },
+    };
   } catch (thrown) {
     if (endsReading(thrown)) throw thrown;
     parts.logger.error({ collection: entry.id, problem: asError(thrown).message }, "a record was left out of the mirror");

@@ -2,6 +2,7 @@ import { asError, RequestError } from "../core/errors.ts";
 import type { Json } from "../core/json.ts";
 import type { Clock, Logger, Meter, Random, Secrets } from "../core/ports.ts";
 import type { Secret } from "../core/secret.ts";
+import { isMirrored, maxMirroredOf } from "../source/collection.ts";
 import type { Catalog, CatalogEntry } from "../source/catalog.ts";
 import type { Source } from "../source/define-source.ts";
 import type { EventRules } from "../source/events.ts";
@@ -279,11 +280,15 @@ export class Intake {
     return { ...this.#parts, keeperOf, recordIn: recordOf };
   }
 
-  /** Counts what is about to be forgotten, and forgets it. */
+  /** Counts what is about to be forgotten, and forgets it; keeps the mirror within its bounds. */
   async #prune(): Promise<null> {
-    const { inbox, completeness, clock } = this.#parts;
+    const { catalog, fill, inbox, completeness, clock } = this.#parts;
     await completeness.count(clock.nowMs());
     await inbox.prune(clock.nowMs() - KNOWN_FOR_MS);
+    for (const { id, collection } of catalog.entries) {
+      // Of what is mirrored as a whole nothing may be missing: a whole that is too large is given up by whoever reads it.
+      if (!isMirrored(collection)) await fill.mirror.trim(id, maxMirroredOf(collection));
+    }
     return null;
   }
 }

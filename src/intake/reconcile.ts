@@ -2,6 +2,7 @@ import type { Change, OnChanges } from "../core/changes.ts";
 import { asError, TributaryError } from "../core/errors.ts";
 import type { Clock, Logger } from "../core/ports.ts";
 import type { CatalogEntry } from "../source/catalog.ts";
+import { isMirrored } from "../source/collection.ts";
 import type { Source } from "../source/define-source.ts";
 import { safetyLagOf, seesEveryEdit } from "../source/increment.ts";
 import type { EventRules } from "../source/events.ts";
@@ -100,31 +101,40 @@ export async function reconcile(
   return run;
 }
 
-interface Part {
+/** How the reading of one collection ended. */
+export interface Part {
   readonly records: number;
   readonly isFull: boolean;
   readonly problem: string | null;
 }
 
-async function reconcileCollection(
+/** Reads what changed in a collection, or everything: where that does not go, where it was not done before, or once a day where it does not show what is gone. */
+export async function reconcileCollection(
   parts: ReconcileParts,
   entry: CatalogEntry,
-  { isFull, sinceMs }: Pick<ReconcileOptions, "isFull"> & { readonly sinceMs: number | undefined },
+  { isFull: isWanted, sinceMs }: Pick<ReconcileOptions, "isFull"> & { readonly sinceMs: number | undefined },
   context: CallContext,
 ): Promise<Part> {
   const { watermark } = entry.collection.list;
+  const { mirror } = parts.fill;
   const startedAtMs = parts.clock.nowMs();
   const reached = await parts.completeness.reached(entry.id);
-  const ofCustomers = entry.collection.canonical === "Customer";
+  const isHeld = isMirrored(entry.collection) && !mirror.isGivenUp(entry.id, startedAtMs);
+  const isFull = isWanted || (isHeld && (await mirror.asOf(entry.id)) === undefined);
   const sinceFullMs = startedAtMs - (reached?.fullAtMs ?? Number.NEGATIVE_INFINITY);
   if (!isFull && watermark !== undefined && seesEveryEdit(watermark)) {
     const fromMs = Math.min(reached?.watermarkMs ?? Number.POSITIVE_INFINITY, sinceMs ?? Number.POSITIVE_INFINITY);
-    const isDue = ofCustomers && watermark.seesDeletions !== true && sinceFullMs >= FULL_EVERY_MS;
+    const isDue = isHeld && watermark.seesDeletions !== true && sinceFullMs >= FULL_EVERY_MS;
     // Of a gap it is known where it begins, and that it is to be closed soon: everything is read another time.
-    if (Number.isFinite(fromMs) && (sinceMs !== undefined || !isDue)) return readWhatChanged(parts, entry, fromMs, context);
+    if (Number.isFinite(fromMs) && (sinceMs !== undefined || !isDue)) {
+      const part = await readWhatChanged(parts, entry, fromMs, context);
+      if (part.problem === null && watermark.seesDeletions === true)
+        await mirror.noteAsOf(entry.id, startedAtMs - safetyLagOf(watermark));
+      return part;
+    }
   }
-  if (!isFull && !ofCustomers && sinceMs === undefined && !(reached && sinceFullMs >= FULL_EVERY_MS)) {
-    // What customers have may be more than anybody can read every time, or needs to hold: from now on what changes is looked at, and everything once a day.
+  if (!isFull && !isHeld && sinceMs === undefined && !(reached && sinceFullMs >= FULL_EVERY_MS)) {
+    // What nobody needs to hold may be more than anybody can read every time: from now on what changes is looked at, and everything once a day.
     if (reached === null) await parts.completeness.noteReached(entry.id, startedAtMs - safetyLagOf(watermark), startedAtMs);
     return { records: 0, isFull: false, problem: null };
   }

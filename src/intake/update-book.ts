@@ -32,8 +32,8 @@ export interface UpdateKeeper {
   over(upstream: Pick<Upstream, "send">): Pick<Upstream, "send">;
   /** Keeps an event that is the only word on its object, from a moment on (ms since the epoch): its record, or that there is none. */
   event(event: InboxEvent, atMs: number, isGone: boolean): void;
-  /** Makes durable what was kept. `absent`: the keys that the source said it does not have. Throws `STORE_UNAVAILABLE`. */
-  durable(absent: readonly string[]): Promise<void>;
+  /** Makes durable what was kept. `absent`: the keys that the source said it does not have. Returns the update that it is in. Throws `STORE_UNAVAILABLE`. */
+  durable(absent: readonly string[]): Promise<string | null>;
 }
 
 interface Kept {
@@ -102,8 +102,8 @@ export class UpdateBook {
     return { request, response: { status: 404, headers: {}, text: "", receivedAtMs: this.#clock.nowMs(), absent } };
   }
 
-  async #write(entry: CatalogEntry, items: string, kept: readonly Kept[]): Promise<void> {
-    if (kept.length === 0) return;
+  async #write(entry: CatalogEntry, items: string, kept: readonly Kept[]): Promise<string | null> {
+    if (kept.length === 0) return null;
     const key = `${entry.id} ${items}`;
     const open = this.#open.get(key) ?? this.#begin(entry, key, items);
     open.writers++;
@@ -111,6 +111,7 @@ export class UpdateBook {
       const raw = await open.raw;
       for (const { request, response } of kept) await raw.append(request, response);
       await raw.durable();
+      return `${entry.source.name}/${entry.name}/${raw.pull}`;
     } finally {
       open.writers--;
     }

@@ -3,7 +3,7 @@ import type { FastifyRequest } from "fastify";
 import { RequestError } from "../core/errors.ts";
 
 /** The media type of a GraphQL answer. @see https://graphql.github.io/graphql-over-http/draft/#sec-Media-Types */
-export type MediaType = "application/json" | "application/graphql-response+json";
+export type MediaType = "application/json" | "application/graphql-response+json" | "text/event-stream";
 
 /** A request that is not well-formed GraphQL over HTTP; it has no GraphQL answer. */
 export class BadRequest extends Error {
@@ -37,7 +37,7 @@ export function negotiate(accept: string | undefined): MediaType | undefined {
     .filter(range => range.quality > 0);
   ranges.sort((a, b) => b.quality - a.quality);
   for (const { type } of ranges) {
-    if (type === "application/graphql-response+json") return type;
+    if (type === "application/graphql-response+json" || type === "text/event-stream") return type;
     if (type === "application/json" || type === "application/*" || type === "*/*") return "application/json";
   }
   return undefined;
@@ -51,12 +51,12 @@ function rangeOf(text: string): { type: string; quality: number } {
 
 function fromBody(body: unknown): GraphQLRequest {
   if (!isRecord(body)) throw new BadRequest("the body must be a JSON object with a query");
-  return checked(body);
+  return checkedOperation(body);
 }
 
 function fromQuery(parameters: Record<string, unknown>): GraphQLRequest {
   const { variables, extensions, ...rest } = parameters;
-  return checked({ ...rest, variables: parsed(variables, "variables"), extensions: parsed(extensions, "extensions") });
+  return checkedOperation({ ...rest, variables: parsed(variables, "variables"), extensions: parsed(extensions, "extensions") });
 }
 
 function parsed(value: unknown, name: string): unknown {
@@ -68,7 +68,8 @@ function parsed(value: unknown, name: string): unknown {
   }
 }
 
-function checked({ query, variables, operationName, extensions }: Record<string, unknown>): GraphQLRequest {
+/** An operation whose parts are of their types. Throws `BadRequest`. */
+export function checkedOperation({ query, variables, operationName, extensions }: Record<string, unknown>): GraphQLRequest {
   if (typeof query !== "string" || query === "") throw new BadRequest("query must be text with a GraphQL operation");
   if (!isAbsentOr(variables, isRecord)) throw new BadRequest("variables must be an object");
   if (nestingOf(variables) > MAX_NESTING)

@@ -1,16 +1,21 @@
 import { randomUUID } from "node:crypto";
+import type { Socket } from "node:net";
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { AccessError, asError, StoreError, TributaryError } from "../core/errors.ts";
 import type { Logger } from "../core/ports.ts";
-import type { Engine, EngineResult } from "../gateway/engine.ts";
+import type { EngineResult } from "../gateway/answer.ts";
+import type { Engine } from "../gateway/engine.ts";
 import { presented } from "../gateway/format-error.ts";
 import type { Gateway } from "../gateway/gateway.ts";
 import { beginRequest } from "../gateway/request-context.ts";
 import { isCrossSite } from "./csrf.ts";
+import { answerAsEvents } from "./event-stream.ts";
 import { type ExportOptions, mountExport } from "./export-route.ts";
 import { mountExplorer } from "./explorer-route.ts";
 import { metricsText, metricsType, type PrometheusMeter } from "./metrics.ts";
 import { type InboxRouteOptions, mountInbox } from "./intake-route.ts";
+import { OpenStreams } from "./open-streams.ts";
+import { mountWebSockets } from "./web-sockets.ts";
 import { mountWebhooks, type WebhookOptions } from "./webhook-route.ts";
 import { BadRequest, type MediaType, negotiate, operationsIn } from "./graphql-request.ts";
 
@@ -22,6 +27,8 @@ export interface ServerOptions {
   readonly logger: Logger;
   /** The time in ms that a request may take; a client may ask for less with `X-Tributary-Deadline-Ms`. */
   readonly deadlineMs: number;
+  /** Subscriptions over server-sent events, and WebSockets, that may be open at once; 1,000 unless given. */
+  readonly maxStreams?: number;
   readonly hasExplorer: boolean;
   /** What `/metrics` shows, and where requests are counted; there is no such route without it. */
   readonly meter?: PrometheusMeter;
@@ -35,9 +42,10 @@ export interface ServerOptions {
   readonly readiness: () => Promise<{ readonly isReady: boolean; readonly [fact: string]: unknown }>;
 }
 
+const MAX_STREAMS = 1_000;
 const deadlineHeader = "x-tributary-deadline-ms";
 
-/** The HTTP server: GraphQL at `/graphql`, the explorer at `/`, `/export`, `/webhooks`, `/intake`, `/healthz`, `/readyz` and `/metrics`. */
+/** The HTTP server: GraphQL at `/graphql`, also as server-sent events and over WebSockets, the explorer at `/`, `/export`, `/webhooks`, `/intake`, `/healthz`, `/readyz` and `/metrics`. */
 export function createServer(options: ServerOptions): FastifyInstance {
   const app = Fastify({
     logger: false,
@@ -53,8 +61,17 @@ export function createServer(options: ServerOptions): FastifyInstance {
     reply.header("x-request-id", request.id).header("x-content-type-options", "nosniff");
   });
   const state = { isClosing: false };
+  const connections = new Set<Socket>();
+  app.server.on("connection", socket => {
+    connections.add(socket);
+    socket.once("close", () => connections.delete(socket));
+  });
+  const streams = new OpenStreams(options.maxStreams ?? MAX_STREAMS);
   app.addHook("preClose", async () => {
     state.isClosing = true;
+    streams.endAll();
+    // A connection that never said anything is not idle to Node, and would hold up the end.
+    for (const socket of connections) if (socket.bytesRead === 0) socket.destroy();
   });
   app.addHook("onSend", async (_request, reply) => {
     if (state.isClosing) reply.header("connection", "close"); // else a kept-alive connection would hold up the end
@@ -70,13 +87,14 @@ export function createServer(options: ServerOptions): FastifyInstance {
     };
     options.logger.info(line, "request");
     const labels = { route: line.route, status: String(line.status) };
-    options.meter?.observe("tributary_http_request_seconds", labels, reply.elapsedTime / 1_000);
+    // A stream takes as long as somebody listens.
+    if (!isStream(reply)) options.meter?.observe("tributary_http_request_seconds", labels, reply.elapsedTime / 1_000);
   });
   app.setErrorHandler((error, request, reply) => sendFailure(error, request, reply, options.logger));
   app.setNotFoundHandler((request, reply) =>
     reply.code(404).send(failure("REQUEST_INVALID", "nothing here; the graph is at /graphql", request.id)),
   );
-  app.route({ method: ["GET", "POST"], url: "/graphql", handler: (request, reply) => answer(options, request, reply) });
+  app.route({ method: ["GET", "POST"], url: "/graphql", handler: (request, reply) => answer(options, streams, request, reply) });
   app.route({
     method: ["PUT", "PATCH", "DELETE", "OPTIONS"],
     url: "/graphql",
@@ -96,20 +114,32 @@ export function createServer(options: ServerOptions): FastifyInstance {
   if (options.exports) mountExport(app, options.exports);
   if (options.webhooks) mountWebhooks(app, options.webhooks);
   if (options.inbox) mountInbox(app, options.inbox);
+  mountWebSockets(app, { ...options, streams });
   if (options.hasExplorer) mountExplorer(app);
   return app;
 }
+
+const isStream = ({ raw }: FastifyReply): boolean => String(raw.getHeader("content-type")).startsWith("text/event-stream");
 
 /** A request id that a client may choose: short and plain, since it is written into logs. */
 const safeId = (header: string | string[] | undefined): string | undefined =>
   typeof header === "string" && /^[\w.:-]{1,100}$/.test(header) ? header : undefined;
 
-async function answer(options: ServerOptions, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+async function answer(
+  options: ServerOptions,
+  streams: OpenStreams,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
   if (isCrossSite(request.headers)) throw new AccessError("ACCESS_CROSS_SITE", "a browser sent this request for another site");
   const mediaType = negotiate(request.headers.accept);
   if (mediaType === undefined)
-    throw new BadRequest("the answer comes as application/graphql-response+json or application/json", 406);
+    throw new BadRequest("the answer comes as application/graphql-response+json, application/json or text/event-stream", 406);
   const { operations, isBatch } = operationsIn(request, options.engine.limits.maxBatch);
+  if (mediaType === "text/event-stream") {
+    if (isBatch) throw new BadRequest("a stream answers one operation: send each of the batch by itself");
+    return answerAsEvents({ ...options, streams, deadlineMs: deadlineOf(options, request) }, operations[0]!, request, reply);
+  }
   const clientGone = new AbortController();
   reply.raw.once("close", () => {
     if (!reply.raw.writableFinished) clientGone.abort();

@@ -107,13 +107,34 @@ export interface Survivorship {
   readonly fields?: Readonly<Record<string, number>>;
 }
 
-/** How long what was read may be served again, in ms. */
+/** How long what was read may be served again, in ms. A query may ask for less. */
 export interface Freshness {
   /** In the process's own cache. */
   readonly cacheMs: number;
-  /** From the mirror in the store, for collections that cannot be asked in batches; 0 unless stated: never. */
+  /**
+   * From the mirror in the store; 0 unless stated: never. Of customers a record may be so old. What belongs to customers is mirrored as a whole, where its
+   * source has to be asked for each of them, and may be so far behind its source.
+   */
   readonly mirrorMs?: number;
+  /** From the mirror when the source cannot be asked, which the answer then says; 24 hours unless stated, 0: never. */
+  readonly staleMs?: number;
+  /** Records of what belongs to customers that the mirror holds at most; 1,000,000 unless stated. Of a collection that has more it holds none. */
+  readonly maxMirrored?: number;
 }
+
+const DEFAULT_STALE_MS = 86_400_000;
+const DEFAULT_MAX_MIRRORED = 1_000_000;
+
+/** How old, in ms, what the mirror has of a collection may be when its source cannot be asked. */
+export const staleMsOf = ({ freshness }: Collection): number => freshness.staleMs ?? DEFAULT_STALE_MS;
+
+/** How many records of a collection the mirror holds at most; of customers, all that there are. */
+export const maxMirroredOf = ({ canonical, freshness }: Collection): number =>
+  canonical === "Customer" ? Infinity : (freshness.maxMirrored ?? DEFAULT_MAX_MIRRORED);
+
+/** Whether the mirror holds a collection as a whole: customers, since the index is made of them, and relations that cost a request for each customer. */
+export const isMirrored = ({ canonical, related, freshness }: Collection): boolean =>
+  canonical === "Customer" || (related?.mode === "each" && (freshness.mirrorMs ?? 0) > 0);
 
 /** A record type with every optional part made required, so that a rule's need can be held against it. */
 export type Complete<R> = R extends readonly unknown[] | bigint

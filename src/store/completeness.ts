@@ -91,11 +91,11 @@ export class Completeness {
     );
   }
 
-  /** The last reconciliations, the newest first. */
-  async runs(limit: number): Promise<readonly Reconciliation[]> {
+  /** The last reconciliations of a source, of all unless given; the newest first. */
+  async runs(limit: number, source: string | null = null): Promise<readonly Reconciliation[]> {
     const rows = await this.#database.query<Record<string, never>>(
-      "SELECT source, started_at_ms, ended_at_ms, is_full, records, found, problem FROM reconciliation ORDER BY id DESC LIMIT $1",
-      [limit],
+      "SELECT source, started_at_ms, ended_at_ms, is_full, records, found, problem FROM reconciliation WHERE $2::text IS NULL OR source = $2 ORDER BY id DESC LIMIT $1",
+      [limit, source],
     );
     return rows.map(row => ({
       source: row["source"]!,

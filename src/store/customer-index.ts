@@ -70,6 +70,7 @@ export class CustomerIndex {
         customers.flatMap(({ id, clues }) => clues.map(({ space, value }) => ({ space, value, customer_id: id }))),
       );
       await inside.query(redirectRetired);
+      await inside.query(redirectOnwards);
       await inside.query("DELETE FROM redirect WHERE retired_id IN (SELECT id FROM customer)");
     });
     this.#forget();
@@ -126,14 +127,14 @@ export class CustomerIndex {
       else unknown.push(id);
     }
     if (unknown.length === 0) return known;
-    const rows = await this.#database.query<Member & { customer_id: string }>(
-      "SELECT customer_id, collection, key FROM member WHERE customer_id = ANY($1) ORDER BY customer_id, collection, key",
+    const rows = await this.#database.query<{ customer_id: string; members: readonly Member[] }>(
+      `SELECT customer_id, json_agg(json_build_object('collection', collection, 'key', key) ORDER BY collection, key) AS members
+       FROM member WHERE customer_id = ANY($1) GROUP BY customer_id`,
       [unknown],
     );
-    for (const [id, members] of Map.groupBy(rows, row => row.customer_id)) {
-      const kept = members.map(({ collection, key }) => ({ collection, key }));
-      cache.set(`members ${id}`, kept);
-      known.set(id, kept);
+    for (const { customer_id: id, members } of rows) {
+      cache.set(`members ${id}`, members);
+      known.set(id, members);
     }
     return known;
   }
@@ -215,6 +216,11 @@ const redirectRetired = `
   WHERE NOT EXISTS (SELECT 1 FROM customer WHERE id = retired.customer_id)
   ORDER BY retired.customer_id, retired.collection, retired.key
   ON CONFLICT (retired_id) DO UPDATE SET customer_id = excluded.customer_id`;
+
+/** What was redirected to an id that has now itself been retired goes where that one went. */
+const redirectOnwards = `
+  UPDATE redirect SET customer_id = onwards.customer_id FROM redirect onwards
+  WHERE onwards.retired_id = redirect.customer_id AND NOT EXISTS (SELECT 1 FROM customer WHERE id = redirect.customer_id)`;
 
 async function insertAll(inside: Pick<Database, "query">, into: string, columns: string, rows: readonly object[]): Promise<void> {
   const BATCH = 20_000;

@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from "node:crypto";
-import { mkdir, open, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { link, mkdir, open, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { asError, StoreError } from "../core/errors.ts";
 
@@ -92,13 +92,18 @@ async function takeAwayIfOver(path: string): Promise<void> {
   else await rm(aside, { force: true });
 }
 
+/** The lock appears with its text: one that is still empty would be taken for one that is over. */
 async function makeAlone(path: string, lock: Lock): Promise<boolean> {
+  const aside = `${path}.${randomUUID()}`;
+  await writeFile(aside, JSON.stringify(lock), { flag: "wx", mode: 0o600 });
   try {
-    await writeFile(path, JSON.stringify(lock), { flag: "wx", mode: 0o600 });
+    await link(aside, path);
     return true;
   } catch (thrown) {
     if ((thrown as NodeJS.ErrnoException).code === "EEXIST") return false;
     throw thrown;
+  } finally {
+    await rm(aside, { force: true });
   }
 }
 

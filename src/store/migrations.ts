@@ -164,4 +164,16 @@ export const migrations: readonly string[] = [
     closed_at_ms bigint
   );
   `,
+  `
+  -- From when on what a source has of a collection is in the mirror; what changed later may be too.
+  ALTER TABLE fill ADD COLUMN as_of_ms bigint;
+  UPDATE fill SET as_of_ms = completed_at_ms;
+  ALTER TABLE fill ALTER COLUMN as_of_ms SET NOT NULL;
+  -- The source's own mark of when the record was last changed, when the event happened that told of it last, and the answer that it was read from.
+  ALTER TABLE mirror ADD COLUMN version_ms bigint;
+  ALTER TABLE mirror ADD COLUMN event_at_ms bigint;
+  ALTER TABLE mirror ADD COLUMN raw text;
+  -- Records by the one that they belong to.
+  CREATE INDEX mirror_owner ON mirror (collection, (entity->>'customer'));
+  `,
 ];

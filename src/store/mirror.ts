@@ -9,6 +9,12 @@ export interface MirrorRecord {
   readonly clues: readonly { readonly space: string; readonly value: string }[];
   /** When its source gave it, in ms since the epoch. */
   readonly fetchedAtMs: number;
+  /** The source's own mark of when it was last changed, in ms since the epoch, where it has one. */
+  readonly versionMs?: number;
+  /** When the event happened that told of it, in ms since the epoch, where one did. */
+  readonly eventAtMs?: number | null;
+  /** The pull or update that keeps the answer which it was read from, where one does. */
+  readonly raw?: string | null;
 }
 
 /** A record that is now another than it was. */
@@ -16,6 +22,16 @@ export interface ChangedRecord {
   readonly key: string;
   /** Keys of the record that it belongs to, and belonged to before. */
   readonly owners: readonly string[];
+}
+
+/** How a listing was read to its end; times are ms since the epoch. */
+interface Completed {
+  readonly gone: readonly string[];
+  /** When it began. */
+  readonly sinceMs: number;
+  readonly completedAtMs: number;
+  /** Whether the customer index is made from the collection. */
+  readonly isIndexed: boolean;
 }
 
 /** A removed record's key is kept so long, in ms, so that no older reading brings it back. */
@@ -38,17 +54,40 @@ interface Row {
 /** The latest canonical record per collection and key. */
 export class Mirror {
   readonly #database: Database;
+  /** Collection → until when, in ms since the epoch, nobody tries again to have all of it here. */
+  readonly #givenUp = new Map<string, number>();
   constructor(database: Database) {
     this.#database = database;
   }
 
   /** The records among `keys` that are not older than `since` (ms since the epoch). */
   async fresh(collection: string, keys: readonly string[], sinceMs: number): Promise<ReadonlyMap<string, MirrorRecord>> {
-    const rows = await this.#database.query<Row>(
-      "SELECT key, entity, issues, clues, fetched_at_ms FROM mirror WHERE collection = $1 AND key = ANY($2) AND fetched_at_ms >= $3",
-      [collection, keys, sinceMs],
+    const records = await this.#records("FROM mirror WHERE collection = $1 AND key = ANY($2) AND fetched_at_ms >= $3", [
+      collection,
+      keys,
+      sinceMs,
+    ]);
+    return new Map(records.map(record => [record.entity.key, record]));
+  }
+
+  /**
+   * All records of each owner (a key in the source's collection of customers), in no order; an owner of more than `most` is not in the answer, one that has
+   * none is.
+   */
+  async owned(
+    collection: string,
+    owners: readonly string[],
+    most: number,
+  ): Promise<ReadonlyMap<string, readonly MirrorRecord[]>> {
+    const records = await this.#records(
+      `FROM unnest($2::text[]) AS owner, LATERAL (
+         SELECT * FROM mirror WHERE collection = $1 AND entity->>'customer' = owner LIMIT $3) AS record`,
+      [collection, owners, most + 1],
     );
-    return new Map(rows.map(row => [row.key, recordOf(row)]));
+    const found = new Map<string, MirrorRecord[]>(owners.map(owner => [owner, []]));
+    for (const record of records) found.get(String(record.entity["customer"]))?.push(record);
+    for (const [owner, some] of found) if (some.length > most) found.delete(owner);
+    return found;
   }
 
   /** Every record of a collection, by key. */
@@ -60,24 +99,39 @@ export class Mirror {
     return rows.map(recordOf);
   }
 
-  /** Writes records over what is there, unless what is there is newer, or was removed since. Returns those that are now others than they were. */
+  /** As one JSON text: a row for each record costs the driver more than the record. Who reads them so has no use for their clues. */
+  async #records(from: string, parameters: readonly unknown[]): Promise<readonly MirrorRecord[]> {
+    const [row] = await this.#database.query<{ records: string }>(
+      `SELECT '[' || coalesce(string_agg('{"entity":' || entity::text || ',"issues":' || issues::text || ',"clues":[]'
+         || ',"fetchedAtMs":' || fetched_at_ms || coalesce(',"eventAtMs":' || event_at_ms, '') || coalesce(',"raw":"' || raw || '"', '')
+         || '}', ','), '') || ']' AS records ${from}`,
+      parameters,
+    );
+    return JSON.parse(row?.records ?? "[]") as readonly MirrorRecord[];
+  }
+
+  /**
+   * Writes records over what is there, unless what is there was fetched later, was removed since, or is of a later version: then that stays, seen once more.
+   * Returns those that are now others than they were.
+   */
   async put(collection: string, records: readonly MirrorRecord[]): Promise<readonly ChangedRecord[]> {
     if (records.length === 0) return [];
     const rows = await this.#database.query<ChangedRow>(
       `WITH given AS (
          SELECT item->'entity'->>'key' AS key, item->'entity' AS entity, item->'issues' AS issues, item->'clues' AS clues,
-           (item->>'fetchedAtMs')::bigint AS fetched_at_ms
+           (item->>'fetchedAtMs')::bigint AS fetched_at_ms, (item->>'versionMs')::bigint AS version_ms,
+           (item->>'eventAtMs')::bigint AS event_at_ms, item->>'raw' AS raw
          FROM jsonb_array_elements($2::jsonb) AS item
        ), before AS (
          SELECT key, entity FROM mirror WHERE collection = $1 AND key IN (SELECT key FROM given)
        ), written AS (
-         INSERT INTO mirror (collection, key, entity, issues, clues, fetched_at_ms)
-         SELECT $1, key, entity, issues, clues, fetched_at_ms FROM given
+         INSERT INTO mirror (collection, key, entity, issues, clues, fetched_at_ms, version_ms, event_at_ms, raw)
+         SELECT $1, key, entity, issues, clues, fetched_at_ms, version_ms, event_at_ms, raw FROM given
          WHERE NOT EXISTS (
            SELECT FROM mirror_gone AS gone WHERE gone.collection = $1 AND gone.key = given.key AND gone.at_ms > given.fetched_at_ms)
          ORDER BY key
          ON CONFLICT (collection, key) DO UPDATE
-         SET entity = excluded.entity, issues = excluded.issues, clues = excluded.clues, fetched_at_ms = excluded.fetched_at_ms
+         SET fetched_at_ms = excluded.fetched_at_ms, ${taken.map(column => `${column} = ${newerSql(column)}`).join(", ")}
          WHERE mirror.fetched_at_ms <= excluded.fetched_at_ms
          RETURNING key, entity
        )
@@ -126,14 +180,12 @@ export class Mirror {
   }
 
   /**
-   * After a listing was read to its end: notes it, and drops the records under `gone` that were not seen since a moment (ms since the epoch) either.
+   * After a listing was read to its end: notes it, and drops the records under `gone` that were not seen since it began (ms since the epoch) either.
    * Returns the records that were dropped.
    */
   async completeFill(
     collection: string,
-    gone: readonly string[],
-    sinceMs: number,
-    completedAtMs: number,
+    { gone, sinceMs, completedAtMs, isIndexed }: Completed,
   ): Promise<readonly ChangedRecord[]> {
     return this.#database.transaction(async inside => {
       const dropped = await inside.query<ChangedRow>(
@@ -142,13 +194,68 @@ export class Mirror {
         [collection, gone, sinceMs],
       );
       await inside.query(
-        `INSERT INTO fill SELECT $1, $2, count(*) FROM mirror WHERE collection = $1
-         ON CONFLICT (collection) DO UPDATE SET completed_at_ms = excluded.completed_at_ms, records = excluded.records`,
-        [collection, completedAtMs],
+        `INSERT INTO fill (collection, completed_at_ms, records, as_of_ms) SELECT $1, $2, count(*), $3 FROM mirror WHERE collection = $1
+         ON CONFLICT (collection) DO UPDATE SET completed_at_ms = excluded.completed_at_ms, records = excluded.records,
+           as_of_ms = greatest(fill.as_of_ms, excluded.as_of_ms)`,
+        [collection, completedAtMs, sinceMs],
       );
-      await inside.query("UPDATE customer_index SET is_behind = true");
+      if (isIndexed) await inside.query("UPDATE customer_index SET is_behind = true");
       return dropped.map(changedOf);
     });
+  }
+
+  /** Collection → from when on (ms since the epoch) everything that its source has of it is here; one of which that was never so is absent. */
+  async asOfAll(): Promise<ReadonlyMap<string, number>> {
+    const rows = await this.#database.query<{ collection: string; as_of_ms: string | number }>(
+      "SELECT collection, as_of_ms FROM fill",
+    );
+    return new Map(rows.map(row => [row.collection, Number(row.as_of_ms)]));
+  }
+
+  /** From when on (ms since the epoch) everything that its source has of a collection is here; undefined when that was never so. */
+  async asOf(collection: string): Promise<number | undefined> {
+    const [row] = await this.#database.query<{ as_of_ms: string | number }>("SELECT as_of_ms FROM fill WHERE collection = $1", [
+      collection,
+    ]);
+    return row && Number(row.as_of_ms);
+  }
+
+  /** Notes that what changed up to a moment (ms since the epoch) is here, deletions included, if everything was here before. */
+  async noteAsOf(collection: string, asOfMs: number): Promise<void> {
+    await this.#database.query("UPDATE fill SET as_of_ms = $2 WHERE collection = $1 AND as_of_ms < $2", [collection, asOfMs]);
+  }
+
+  /** Drops a collection that is too large to be here, until a moment (ms since the epoch) after which it may be tried again. */
+  async giveUp(collection: string, untilMs: number): Promise<void> {
+    this.#givenUp.set(collection, untilMs);
+    await this.#database.transaction(async inside => {
+      await inside.query("DELETE FROM mirror WHERE collection = $1", [collection]);
+      await inside.query("DELETE FROM fill WHERE collection = $1", [collection]);
+    });
+  }
+
+  /** Whether a collection has turned out to be too large to be here. */
+  isGivenUp(collection: string, nowMs: number): boolean {
+    return (this.#givenUp.get(collection) ?? -Infinity) > nowMs;
+  }
+
+  /** Drops the records whose time (a field of the entity, as text) is before another: their source does not keep them so long. */
+  async expire(collection: string, field: string, before: string): Promise<void> {
+    await this.#database.query("DELETE FROM mirror WHERE collection = $1 AND entity->>($2::text) < $3", [
+      collection,
+      field,
+      before,
+    ]);
+  }
+
+  /** Drops the records that were fetched first, until `most` are left. Returns how many went. */
+  async trim(collection: string, most: number): Promise<number> {
+    const rows = await this.#database.query(
+      `DELETE FROM mirror WHERE collection = $1 AND key IN (
+         SELECT key FROM mirror WHERE collection = $1 ORDER BY fetched_at_ms DESC, key OFFSET $2) RETURNING key`,
+      [collection, most],
+    );
+    return rows.length;
   }
 
   /** Collection → when it was last read to its end, in ms since the epoch. */
@@ -159,6 +266,11 @@ export class Mirror {
     return new Map(rows.map(row => [row.collection, Number(row.completed_at_ms)]));
   }
 }
+
+const taken = ["entity", "issues", "clues", "version_ms", "event_at_ms", "raw"];
+/** A source may answer from a copy that lags behind itself: of two versions the later one stays, whenever it was fetched. */
+const newerSql = (column: string): string =>
+  `CASE WHEN mirror.version_ms > excluded.version_ms THEN mirror.${column} ELSE excluded.${column} END`;
 
 const recordOf = (row: Row): MirrorRecord => ({
   entity: row.entity,

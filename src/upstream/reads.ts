@@ -3,12 +3,27 @@ import { type Json, keyText, valueAt } from "../core/json.ts";
 import type { CatalogEntry } from "../source/catalog.ts";
 import type { CallContext } from "./context.ts";
 import { type Decoded, readRecord } from "./decode.ts";
+import { instantIn } from "./listing/scale.ts";
 import { itemsAt } from "./records.ts";
 import type { UpstreamResponse } from "./upstream.ts";
 
 /** A decoded record and the moment, in ms since the epoch, at which its source answered. */
 export interface Fetched extends Decoded {
   readonly fetchedAtMs: number;
+  /** The source's own mark of when the record was last changed, in ms since the epoch, where it has one. */
+  readonly versionMs?: number;
+  /** Of a record from the mirror: when the event happened that told of it last, in ms since the epoch. */
+  readonly eventAtMs?: number | null;
+  /** Of a record from the mirror: the update that keeps the answer which it was read from. */
+  readonly raw?: string | null;
+}
+
+/** The source's own mark of when a record was last changed, for a record that is kept; nothing where it has none. */
+export function versionOf({ collection: { list } }: CatalogEntry, record: Json): { readonly versionMs?: number } {
+  const { watermark } = list;
+  if (watermark?.sees !== "updates") return {};
+  const versionMs = Math.floor(instantIn(valueAt(record, watermark.field), watermark.fieldFormat ?? watermark.format) ?? NaN);
+  return Number.isSafeInteger(versionMs) ? { versionMs } : {};
 }
 
 /** Per key: the record, null when the source does not have it, or why it could not be read. Every key asked for is there. */
@@ -53,7 +68,7 @@ export interface Reading {
 export function fetched(entry: CatalogEntry, record: Json, { response, context }: Reading): Fetched | null {
   try {
     const decoded = readRecord(entry, record, context.drift);
-    return decoded && { ...decoded, fetchedAtMs: response.receivedAtMs };
+    return decoded && { ...decoded, fetchedAtMs: response.receivedAtMs, ...versionOf(entry, record) };
   } catch (thrown) {
     throw placed(thrown, entry, response);
   }

@@ -49,6 +49,31 @@ async function ask(origin: string, query: string): Promise<Record<string, unknow
   return ((await response.json()) as { data: Record<string, unknown> }).data;
 }
 
+/** What a subscriber was told so far, as it came. */
+async function subscribe(origin: string, query: string): Promise<{ text: () => string; stop: () => void }> {
+  const left = new AbortController();
+  const response = await fetch(`${origin}/graphql`, {
+    method: "POST",
+    headers: { "content-type": "application/json", accept: "text/event-stream" },
+    body: JSON.stringify({ query }),
+    signal: left.signal,
+  });
+  let text = "";
+  void response
+    .body!.pipeThrough(new TextDecoderStream())
+    .pipeTo(
+      new WritableStream({
+        write: part => {
+          text += part;
+        },
+      }),
+    )
+    .catch((thrown: unknown) => {
+      if (!left.signal.aborted) throw thrown;
+    });
+  return { text: () => text, stop: () => left.abort() };
+}
+
 async function control<Answer>(path: string, method: string, body?: object): Promise<Answer> {
   const response = await fetch(`${sandbox.origin}/__control/${path}`, {
     method,
@@ -83,6 +108,9 @@ describe("three processes that share PostgreSQL and Redis", () => {
     const key = await customerOfStripe();
     const read = (origin: string) => ask(origin, `{ customer(id: "${key}") { name phone } }`);
     for (const origin of origins) await read(origin);
+    const told = await Promise.all(
+      origins.map(origin => subscribe(origin, `subscription { customerChanged(id: "${key}") { customer { name } } }`)),
+    );
     const response = await fetch(`${environment["STRIPE_BASE_URL"]}/v1/customers/${key}`, {
       method: "POST",
       headers: { authorization: `Bearer ${environment["STRIPE_API_KEY"]}` },
@@ -93,6 +121,10 @@ describe("three processes that share PostgreSQL and Redis", () => {
       await until(
         async () => JSON.stringify(await read(origin)) === '{"customer":{"name":"Ada Changed","phone":"+493012345678"}}',
       );
+    for (const { text, stop } of told) {
+      await until(() => text().includes('{"data":{"customerChanged":{"customer":{"name":"Ada Changed"}}}}'));
+      stop();
+    }
   }, 60_000);
 
   it("process each event once between them, whoever it came to", async () => {

@@ -74,7 +74,7 @@ async function recordsOf(home: string, { source, name, collection }: CatalogEntr
   const files = newest!.paths.map(path => ({ path, sizeBytes: Number.POSITIVE_INFINITY, isOpen: false }));
   const records: string[] = [];
   for await (const { body } of linesOf(files, undefined))
-    records.push(...itemsAt(parseJson(body), collection.list.items, name).map(recordText));
+    records.push(...itemsAt(parseJson(body), collection.list.items, name).map(record => recordText(record)));
   return records;
 }
 

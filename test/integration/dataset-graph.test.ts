@@ -33,10 +33,12 @@ describe("the dataset in the graph", () => {
     await world.reset();
     const { data, errors } = await world.ask(`query ($version: ID) {
       dataset(version: $version) { version isCurrent isComplete builtAt tables { name rows sizeBytes } verdicts { source collection pull verdict }
-        matches { source collection records duplicates quarantined issues matched unmatched } }
+        matches { source collection records duplicates quarantined issues matched unmatched multiplyMatched }
+        join { kind required customers leftOut sources { source records matched unmatched multiplyMatched } }
+        checks { table check expected severity rows failed } }
       datasets { version } }`);
     expect(errors).toEqual([]);
-    const { tables, verdicts, matches, ...facts } = data.dataset;
+    const { tables, verdicts, matches, join, checks, ...facts } = data.dataset;
     expect(facts).toMatchObject({ version: result.version, isCurrent: true, isComplete: result.isComplete });
     expect(data.datasets).toEqual([{ version: result.version }]);
     expect(tables.map(({ name, rows }: { name: string; rows: unknown }) => [name, Number(rows)])).toEqual(
@@ -52,6 +54,13 @@ describe("the dataset in the graph", () => {
     );
     expect(matches.map((each: Record<string, unknown>) => [each["source"], each["collection"], Number(each["matched"])])).toEqual(
       result.collections.map(({ source, collection, matched }) => [source, collection, matched]),
+    );
+    const numbers = JSON.parse(JSON.stringify(join), (_key, value: unknown) =>
+      /^\d+$/.test(String(value)) ? Number(value) : value,
+    );
+    expect(numbers).toEqual({ ...result.join, kind: "OUTER" });
+    expect(checks.map((each: Record<string, unknown>) => [each["table"], each["check"], Number(each["failed"])])).toEqual(
+      result.checks.map(({ table, check, failed }) => [table, check, failed]),
     );
     expect(Object.values(await world.calls()).reduce((total, count) => total + count, 0)).toBe(0);
   });

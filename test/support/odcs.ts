@@ -11,6 +11,15 @@ const quality = z.strictObject({
   unit: z.string().optional(),
   arguments: z.record(z.string(), z.unknown()).optional(),
 });
+const sqlQuality = z.strictObject({
+  type: z.literal("sql"),
+  query: z.string().min(1),
+  mustBe: z.number(),
+  name: z.string().optional(),
+  description: z.string().optional(),
+  dimension: z.enum(["accuracy", "completeness", "conformity", "consistency", "coverage", "timeliness", "uniqueness"]).optional(),
+  severity: z.string().optional(),
+});
 const logicalType = z.enum(["string", "date", "timestamp", "time", "number", "integer", "object", "array", "boolean"]);
 const property = z.strictObject({
   name: z.string(),
@@ -43,6 +52,7 @@ export const dataContract = z.strictObject({
       physicalType: z.string().optional(),
       logicalType: z.literal("object").optional(),
       properties: z.array(property),
+      quality: z.array(sqlQuality).optional(),
     }),
   ),
 });

@@ -43,7 +43,25 @@ export interface WorldOptions {
   readonly isFilled?: boolean;
   /** Whether the sources' streams are read; else only what a test does asks them. */
   readonly hasStreams?: boolean;
+  /** In place of what the declarations say. */
+  readonly maxMirrored?: number;
+  /** Streams that the server keeps open at most. */
+  readonly maxStreams?: number;
 }
+
+/** With the bound on what the mirror holds of each collection replaced. */
+const boundedTo = ({ sources }: Catalog, maxMirrored: number): Catalog =>
+  createCatalog(
+    sources.map(source => ({
+      ...source,
+      collections: Object.fromEntries(
+        Object.entries(source.collections).map(([name, collection]) => [
+          name,
+          { ...collection, freshness: { ...collection.freshness, maxMirrored } },
+        ]),
+      ),
+    })),
+  );
 
 const withoutStreams = ({ sources }: Catalog): Catalog =>
   createCatalog(sources.map(({ streams: _streams, ...source }) => source));
@@ -63,7 +81,8 @@ export async function startWorld(options: WorldOptions = {}) {
   const given = options.environment?.["TRIBUTARY_HOME"];
   const home = given ?? (await mkdtemp(join(tmpdir(), "world-")));
   const config = readConfig({ ...environment, TRIBUTARY_HOME: home, EXPLORER: "off" });
-  const catalog = await discoverSources();
+  const declared = await discoverSources();
+  const catalog = options.maxMirrored === undefined ? declared : boundedTo(declared, options.maxMirrored);
   const product: Product = await createProduct({
     config,
     catalog: options.hasStreams ? catalog : withoutStreams(catalog),
@@ -85,6 +104,7 @@ export async function startWorld(options: WorldOptions = {}) {
     deadlineMs: config.deadlineMs,
     hasExplorer: options.hasExplorer ?? false,
     readiness,
+    ...(options.maxStreams !== undefined && { maxStreams: options.maxStreams }),
     webhooks: { receive: (source, delivery) => product.intake.receive(source, delivery), publicUrl: () => address },
     inbox: {
       intake: product.intake,

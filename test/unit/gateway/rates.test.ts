@@ -4,6 +4,8 @@ import { UpstreamError } from "../../../src/core/errors.ts";
 import type { Gateway } from "../../../src/gateway/gateway.ts";
 import { callsForRates, RateReader } from "../../../src/gateway/rates.ts";
 import type { RateYear } from "../../../src/gateway/rate-year.ts";
+import { systemClock } from "../../../src/core/ports.ts";
+import { declaredFreshness } from "../../../src/gateway/freshness.ts";
 import { SharedReads } from "../../../src/gateway/shared-reads.ts";
 import type { CallContext } from "../../../src/upstream/context.ts";
 
@@ -17,7 +19,7 @@ const call: CallContext = {
 
 /** A reader over rates that are kept already, by `EUR:<quote>:<day>`; a year that fails is an error. */
 function readerOf(rates: Readonly<Record<string, string>>, failing: readonly string[] = []): RateReader {
-  const rateYears = new SharedReads<RateYear>(100);
+  const rateYears = new SharedReads<RateYear>(100, systemClock, () => Infinity);
   const find = (key: string) => {
     const rate = rates[key];
     return rate === undefined
@@ -26,7 +28,7 @@ function readerOf(rates: Readonly<Record<string, string>>, failing: readonly str
   };
   rateYears.readMany = async (_plan, years) =>
     years.map(year => (failing.includes(year) ? new UpstreamError("UPSTREAM_UNAVAILABLE", "down") : { find }));
-  return new RateReader({ catalog, rateYears, upstreamOf: () => undefined } as unknown as Gateway, call);
+  return new RateReader({ catalog, rateYears, upstreamOf: () => undefined } as unknown as Gateway, call, declaredFreshness);
 }
 
 const hundred = (currency: string, day: string) => ({ amount: "100", currency, day });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import { UpstreamError } from "../../../src/core/errors.ts";
+import { systemClock } from "../../../src/core/ports.ts";
 import { SharedReads } from "../../../src/gateway/shared-reads.ts";
 import type { CatalogEntry } from "../../../src/source/catalog.ts";
 import type { CallContext } from "../../../src/upstream/context.ts";
@@ -27,13 +28,18 @@ function byHand() {
       );
     });
   };
-  return { asked, contexts, answer: () => answers.forEach(each => each()), plan: { scope: "s", entry, freshMs: 60_000, load } };
+  return {
+    asked,
+    contexts,
+    answer: () => answers.forEach(each => each()),
+    plan: { scope: "s", entry, freshMs: 60_000, maxAgeMs: { read: 0, kept: Infinity }, load },
+  };
 }
 
 describe("SharedReads", () => {
   it("asks once for what many requests want at the same time", async () => {
     const hand = byHand();
-    const reads = new SharedReads<object>(100);
+    const reads = new SharedReads<object>(100, systemClock, () => Infinity);
     const both = Promise.all([reads.readMany(hand.plan, ["a", "b"], waiter()), reads.readMany(hand.plan, ["b", "c"], waiter())]);
     hand.answer();
     expect(await both).toEqual([
@@ -45,11 +51,15 @@ describe("SharedReads", () => {
 
   it("keeps answers, also that there is none, but never failures", async () => {
     const hand = byHand();
-    const reads = new SharedReads<object>(100);
+    const reads = new SharedReads<object>(100, systemClock, () => Infinity);
     const first = reads.readMany(hand.plan, ["a", "none", "bad"], waiter());
     hand.answer();
     expect(await first).toEqual([{ key: "a" }, null, new Error("bad key")]);
-    expect([reads.peek("s", "a"), reads.peek("s", "none"), reads.peek("s", "bad")]).toEqual([{ key: "a" }, null, undefined]);
+    expect([reads.peek("s", "a", Infinity), reads.peek("s", "none", Infinity), reads.peek("s", "bad", Infinity)]).toEqual([
+      { key: "a" },
+      null,
+      undefined,
+    ]);
     const second = reads.readMany(hand.plan, ["a", "none", "bad"], waiter());
     hand.answer();
     await second;
@@ -58,7 +68,7 @@ describe("SharedReads", () => {
 
   it("leaves the work to the others when one asker goes, and cancels it when the last one goes", async () => {
     const hand = byHand();
-    const reads = new SharedReads<object>(100);
+    const reads = new SharedReads<object>(100, systemClock, () => Infinity);
     const [one, two] = [new AbortController(), new AbortController()];
     const first = reads.readMany(hand.plan, ["a"], waiter(one.signal));
     const second = reads.readMany(hand.plan, ["a"], waiter(two.signal));
@@ -72,10 +82,29 @@ describe("SharedReads", () => {
 
   it("keeps the answers of different scopes apart", async () => {
     const hand = byHand();
-    const reads = new SharedReads<object>(100);
+    const reads = new SharedReads<object>(100, systemClock, () => Infinity);
     const first = reads.readMany(hand.plan, ["a"], waiter());
     hand.answer();
     await first;
-    expect(reads.peek("other", "a")).toBeUndefined();
+    expect(reads.peek("other", "a", Infinity)).toBeUndefined();
+  });
+
+  it("keeps to how old an answer may be: what is kept, and what is being read for somebody less strict", async () => {
+    const hand = byHand();
+    const clock = { nowMs: () => 10_000 };
+    const reads = new SharedReads<object>(100, clock, () => 4_000);
+    const lenient = { ...hand.plan, maxAgeMs: { read: 8_000, kept: 8_000 } };
+    const strict = { ...hand.plan, maxAgeMs: { read: 5_000, kept: 5_000 } };
+    const both = Promise.all([reads.readMany(lenient, ["a"], waiter()), reads.readMany(strict, ["a"], waiter())]);
+    hand.answer();
+    await both;
+    expect(hand.asked).toEqual([["a"], ["a"]]);
+    const kept = reads.readMany(lenient, ["a"], waiter());
+    expect(await kept).toEqual([{ key: "a" }]);
+    const anew = reads.readMany(strict, ["a"], waiter());
+    const joined = reads.readMany({ ...strict, maxAgeMs: { read: 5_500, kept: 5_500 } }, ["a"], waiter());
+    hand.answer();
+    await Promise.all([anew, joined]);
+    expect(hand.asked).toEqual([["a"], ["a"], ["a"]]);
   });
 });

@@ -60,10 +60,50 @@ describe.each(drivers)("the store, %s", (_name, open) => {
     expect(await mirror.unseen("crm.people", 50)).toEqual(["Ä"]);
   });
 
+  it("keeps the later version of a record, whichever was fetched later, and knows that it was seen", async () => {
+    const mirror = new Mirror(database);
+    const of = (key: string, fetchedAtMs: number, name: string, versionMs?: number) => ({
+      ...record(key, fetchedAtMs, name),
+      ...(versionMs !== undefined && { versionMs }),
+    });
+    await mirror.put("crm.people", [of("lagging", 10, "new", 500), of("unmarked", 10, "old"), of("edited", 10, "old", 500)]);
+    const changed = await mirror.put("crm.people", [
+      of("lagging", 20, "old", 400),
+      of("unmarked", 20, "new"),
+      of("edited", 20, "new", 500),
+    ]);
+    expect(changed.map(({ key }) => key)).toEqual(["edited", "unmarked"]);
+    const found = await mirror.fresh("crm.people", ["lagging", "unmarked", "edited"], 20);
+    expect([...found.values()].map(({ entity }) => entity["name"])).toEqual(["new", "new", "new"]);
+    expect(await mirror.unseen("crm.people", 20)).toEqual([]);
+  });
+
+  it("gives the records of many owners, and of none that has more than is asked for", async () => {
+    const mirror = new Mirror(database);
+    const of = (key: string, customer: string) => ({ ...record(key, 1), entity: { key, customer } as never });
+    await mirror.put("crm.bills", [of("1", "a"), of("2", "a"), of("3", "b"), of("4", "c"), of("5", "a")]);
+    const owned = await mirror.owned("crm.bills", ["a", "b", "none"], 2);
+    expect([...owned].map(([owner, records]) => [owner, records.map(({ entity }) => entity.key)])).toEqual([
+      ["b", ["3"]],
+      ["none", []],
+    ]);
+    expect(await mirror.trim("crm.bills", 2)).toBe(3);
+    expect(await mirror.count("crm.bills")).toBe(2);
+    await mirror.giveUp("crm.bills", 1_000);
+    expect([await mirror.count("crm.bills"), mirror.isGivenUp("crm.bills", 999), mirror.isGivenUp("crm.bills", 1_000)]).toEqual([
+      0,
+      true,
+      false,
+    ]);
+  });
+
   it("drops what is gone when a reading ends, and knows when it did", async () => {
     const mirror = new Mirror(database);
     await mirror.put("crm.people", [record("1", 10), record("2", 10), record("3", 30)]);
-    expect(await mirror.completeFill("crm.people", ["2", "3"], 20, 1_790_000_000_123)).toEqual([{ key: "2", owners: [] }]);
+    expect(await mirror.asOf("crm.people")).toBeUndefined();
+    const completed = { gone: ["2", "3"], sinceMs: 20, completedAtMs: 1_790_000_000_123, isIndexed: true };
+    expect(await mirror.completeFill("crm.people", completed)).toEqual([{ key: "2", owners: [] }]);
+    expect(await mirror.asOf("crm.people")).toBe(20);
     expect(await mirror.count("crm.people")).toBe(2);
     expect([...(await mirror.fills())]).toEqual([["crm.people", 1_790_000_000_123]]);
   });
@@ -98,12 +138,25 @@ describe.each(drivers)("the store, %s", (_name, open) => {
     expect(await index.find("a")).toEqual(["b"]);
   });
 
+  it("leads from an id retired long ago to where it is now, through every merge since", async () => {
+    const index = new CustomerIndex(database);
+    await index.replace([customer("c", ["3"]), customer("b", ["2"]), customer("a", ["1"])]);
+    await index.replace([customer("b", ["2", "3"]), customer("a", ["1"])]);
+    await index.replace([customer("a", ["1", "2", "3"])]);
+    expect([await index.find("c"), await index.find("b")]).toEqual([["a"], ["a"]]);
+    await index.replace([customer("a", ["1"]), customer("b", ["2", "3"])]);
+    expect(await index.find("b")).toEqual(["b"]);
+  });
+
   it("knows that the index is behind the mirror from the end of a reading until it is made anew", async () => {
     const index = new CustomerIndex(database);
     expect(await index.isBehind()).toBe(true);
     await index.replace([]);
     expect(await index.isBehind()).toBe(false);
-    await new Mirror(database).completeFill("crm.people", [], 0, 1);
+    const completed = { gone: [], sinceMs: 0, completedAtMs: 1 };
+    await new Mirror(database).completeFill("crm.invoices", { ...completed, isIndexed: false });
+    expect(await index.isBehind()).toBe(false);
+    await new Mirror(database).completeFill("crm.people", { ...completed, isIndexed: true });
     expect(await index.isBehind()).toBe(true);
   });
 
@@ -117,7 +170,7 @@ describe.each(drivers)("the store, %s", (_name, open) => {
   it("does nothing of a transaction that fails, and works on", async () => {
     const mirror = new Mirror(database);
     const broken = database.transaction(async inside => {
-      await inside.query("INSERT INTO fill VALUES ('crm.people', 1, 1)");
+      await inside.query("INSERT INTO fill VALUES ('crm.people', 1, 1, 1)");
       await inside.query("SELECT 1 / 0");
     });
     await expect(broken).rejects.toMatchObject({
@@ -221,7 +274,7 @@ describe("a server that several share", () => {
     const end =
       "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND application_name = 'tributary'";
     const cut = database.transaction(async inside => {
-      await inside.query("INSERT INTO fill VALUES ('crm.people', 1, 1)");
+      await inside.query("INSERT INTO fill VALUES ('crm.people', 1, 1, 1)");
       await database.query(end);
       await inside.query("SELECT 1");
     });

@@ -47,6 +47,27 @@ describe.each(stores)("%s", (name, create) => {
     expect(await store.lease("b", 10)).toBeDefined();
   });
 
+  it("gives it to one at a time, however often and by however many it is asked for and given back", async () => {
+    const store = create();
+    let [holders, most, given] = [0, 0, 0];
+    const asker = async () => {
+      while (given < 400) {
+        const lease = await store.lease("d", 5_000);
+        if (lease === undefined) {
+          await wait(0);
+          continue;
+        }
+        given++;
+        most = Math.max(most, ++holders);
+        await wait(Math.random() < 0.2 ? 1 : 0);
+        holders--;
+        await lease.release();
+      }
+    };
+    await Promise.all(Array.from({ length: 12 }, asker));
+    expect(most).toBe(1);
+  });
+
   it("takes nothing from whoever has outlived the lease, and does not let that one end the next", async () => {
     const store = create();
     const old = await store.lease(`c ${name}`, 40);
