@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { isCurrency } from "../core/currency.ts";
 import { ConfigError } from "../core/errors.ts";
 import { defaultLimits, type QueryLimits } from "../gateway/limits/limits.ts";
+import type { Join } from "../pipeline/join-report.ts";
 import { baseUrlVariable, type Source } from "../source/define-source.ts";
 import type { ProxySettings } from "../upstream/connection.ts";
 
@@ -27,6 +28,8 @@ export interface Config {
   readonly versions: { readonly keepVersions: number; readonly keepDays: number };
   /** The currency of a dataset's features. */
   readonly featureCurrency: string;
+  /** Which customers a dataset has. */
+  readonly join: Join;
   /** Where builds are told as OpenLineage events; `url` null: in files only. */
   readonly lineage: { readonly url: string | null; readonly namespace: string; readonly timeoutMs: number };
   /** What replicas share; null: each is on its own. */
@@ -67,6 +70,10 @@ export const settings = {
   },
   DATASET_KEEP_DAYS: { fallback: "90", meaning: "days that a version of the dataset is kept, beside the same" },
   FEATURE_CURRENCY: { fallback: "EUR", meaning: "currency of the amounts in customer_features, ISO 4217" },
+  DATASET_JOIN: {
+    fallback: "outer",
+    meaning: "which customers a dataset has: outer, all; inner:crm,billing, only those that every source named has",
+  },
   OPENLINEAGE_URL: {
     fallback: "",
     meaning: "OpenLineage server that is told of builds; told in files of TRIBUTARY_HOME alone unless given",
@@ -153,6 +160,7 @@ export function readConfig(environment: Environment): Config {
     retention: { keepPulls: count("RAW_KEEP_PULLS", 1), keepDays: count("RAW_KEEP_DAYS", 1) },
     versions: { keepVersions: count("DATASET_KEEP_VERSIONS", 1), keepDays: count("DATASET_KEEP_DAYS", 1) },
     featureCurrency: currency(text("FEATURE_CURRENCY")),
+    join: joinOf(text("DATASET_JOIN")),
     lineage: {
       url: text("OPENLINEAGE_URL") || null,
       namespace: text("OPENLINEAGE_NAMESPACE"),
@@ -206,6 +214,20 @@ function publicUrl(text: string): string | null {
 function currency(code: string): string {
   if (isCurrency(code)) return code;
   throw new ConfigError("CONFIG_INVALID", "FEATURE_CURRENCY is not a code of ISO 4217 such as EUR");
+}
+
+function joinOf(text: string): Join {
+  const [kind = "", names = "", ...more] = text.split(":");
+  const sources = names
+    .split(",")
+    .map(name => name.trim())
+    .filter(Boolean);
+  if (text === "outer") return { kind: "outer" };
+  if (kind === "inner" && sources.length > 0 && more.length === 0) return { kind: "inner", sources };
+  throw new ConfigError(
+    "CONFIG_INVALID",
+    `DATASET_JOIN is "${text}": give outer, or inner and sources such as inner:crm,billing`,
+  );
 }
 
 function wholeNumber(name: string, text: string, least: number): number {

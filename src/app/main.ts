@@ -15,6 +15,7 @@ import {
   intakeReconcileCommand,
   intakeShowCommand,
 } from "./commands/intake.ts";
+import { evaluateCommand } from "./commands/evaluate.ts";
 import { matchCommand } from "./commands/match.ts";
 import { newSource } from "./commands/new-source.ts";
 import { pullCommand } from "./commands/pull.ts";
@@ -68,7 +69,11 @@ program
 program
   .command("build")
   .description("make the tables, as Parquet, from the responses that were pulled; asks no source")
-  .option("--as-of <moment>", "of nothing but what was known then, such as 2026-10-01 (its end, UTC) or 2026-10-01T09:00:00Z")
+  .option(
+    "--as-of <moments>",
+    "of nothing but what was known then, such as 2026-10-01 (its end, UTC) or 2026-10-01T09:00:00Z; of several with commas, customer_features has rows of each",
+  )
+  .option("--as-of-daily <days>", "as --as-of with every day, such as 2026-09-01..2026-09-30")
   .option("--json", "print the result as one JSON object")
   .action(buildCommand);
 program
@@ -169,6 +174,18 @@ program
   )
   .option("--json", "print the report as one JSON object")
   .action(matchCommand);
+program
+  .command("evaluate")
+  .description(
+    "say how right a build is about who is who, where the truth is known: precision, recall and F1 by pairs and by customers",
+  )
+  .requiredOption(
+    "--truth <place>",
+    'a file or an address with {"people": [{"records": [{source, collection, key}]}]}; the sandbox has it at /__control/truth',
+  )
+  .option("--version <version>", "the dataset; the one that was built last unless given")
+  .option("--json", "print one JSON object")
+  .action(evaluateCommand);
 program
   .command("new")
   .description("make something new")

@@ -2,6 +2,7 @@ import type { Redis } from "ioredis";
 import { type FillParts, learnFields } from "../intake/fill.ts";
 import { Intake } from "../intake/intake.ts";
 import { tellFindings } from "../intake/reconcile.ts";
+import { Relations } from "../intake/relations.ts";
 import { Completeness } from "../store/completeness.ts";
 import { type Change, type ChangeFeed, LocalChanges } from "../core/changes.ts";
 import { Secret } from "../core/secret.ts";
@@ -18,6 +19,7 @@ import { systemClock, type Logger, type Clock, type Meter } from "../core/ports.
 import { datasetViews } from "../pipeline/dataset-views.ts";
 import { createEngine, type Engine } from "../gateway/engine.ts";
 import { Gateway } from "../gateway/gateway.ts";
+import { WriteBehind } from "../gateway/write-behind.ts";
 import { loadSchema } from "../gateway/schema.ts";
 import { resolvers } from "../../resolvers/index.ts";
 import type { Catalog } from "../source/catalog.ts";
@@ -49,6 +51,7 @@ export interface Product {
   readonly gateway: Gateway;
   readonly engine: Engine;
   readonly refresher: Refresher;
+  readonly relations: Relations;
   readonly intake: Intake;
   readonly changes: ChangeFeed;
   readonly meter: PrometheusMeter;
@@ -83,7 +86,21 @@ export async function createProduct(options: ProductOptions): Promise<Product> {
   const shapes = new FieldShapes(database);
   const drift = { log: new DriftLog({ clock, logger, meter }), shapes };
   await learnFields(drift, catalog.entries);
+  const changes = redis ? new RedisChanges(redis, logger) : new LocalChanges();
+  const completeness = new Completeness(database);
+  const writeBehind = new WriteBehind({
+    mirror,
+    clock,
+    logger,
+    onFound: async (entry, changed) => {
+      const isFirst = (await mirror.asOf(entry.id)) === undefined;
+      await tellFindings({ completeness, clock, onChanges }, entry, { changed, deleted: [] }, isFirst);
+    },
+  });
   const gateway = new Gateway({
+    completeness,
+    changes,
+    onRead: (entry, records) => writeBehind.add(entry, records),
     catalog,
     datasets: datasetViews(config.home),
     upstreamOf,
@@ -100,7 +117,6 @@ export async function createProduct(options: ProductOptions): Promise<Product> {
     changes.publish(some);
     if (some.some(({ entity }) => entity === "Customer")) refresher.reindexSoon();
   };
-  const completeness = new Completeness(database);
   const parts: FillParts = {
     catalog,
     upstreamOf,
@@ -112,7 +128,6 @@ export async function createProduct(options: ProductOptions): Promise<Product> {
     decisions: () => decisions.list(),
     onFound: (entry, finding, isFirst) => tellFindings({ completeness, clock, onChanges }, entry, finding, isFirst),
   };
-  const changes = redis ? new RedisChanges(redis, logger) : new LocalChanges();
   changes.subscribe(
     some => gateway.forget(some),
     () => gateway.clear(),
@@ -120,6 +135,7 @@ export async function createProduct(options: ProductOptions): Promise<Product> {
   const refresher = new Refresher(parts, database, config.refreshMs, ({ collection, error }) =>
     gateway.noteFill(collection, error?.message ?? null),
   );
+  const exclusively = <T>(name: string, work: () => Promise<T>) => database.exclusively(name, work);
   const exchangeOf = exchangeOptions({ ...options, ...(redis && { redis }) });
   const intake = new Intake({
     catalog,
@@ -137,25 +153,29 @@ export async function createProduct(options: ProductOptions): Promise<Product> {
     onChanges,
     fill: parts,
     completeness,
-    exclusively: (name, work) => database.exclusively(name, work),
+    exclusively,
     clock,
     random: Math.random,
     logger,
     meter,
   });
+  const relations = new Relations({ fill: parts, completeness, clock, logger, exclusively });
   return {
     catalog,
     upstreamOf,
     gateway,
     engine,
     refresher,
+    relations,
     intake,
     changes,
     meter,
     store: database,
     async close() {
       await intake.stop();
+      await relations.stop();
       await refresher.stop();
+      await writeBehind.stop();
       await changes.close();
       await engine.stop();
       await Promise.all([...upstreams.values()].map(upstream => upstream.close()));

@@ -134,6 +134,14 @@ export const canonical = {
 } as const satisfies Record<string, Readonly<Record<string, Field>>>;
 
 export type EntityName = keyof typeof canonical;
+
+/** The field that says when a record came about, of entities that belong to a customer. */
+export const timeField: Readonly<Partial<Record<EntityName, string>>> = {
+  Invoice: "issuedAt",
+  Ticket: "createdAt",
+  UsageDay: "day",
+  ClickEvent: "occurredAt",
+};
 export const entityNames = Object.keys(canonical) as EntityName[];
 
 type ValueOf<F> = F extends Field<infer V> ? V : never;

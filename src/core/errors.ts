@@ -31,6 +31,9 @@ export const errorTable = {
     LIMIT_UPSTREAM_CALLS: row(false, "Ask for fewer customers at once, or fewer fields that cannot be batched."),
     LIMIT_FRAGMENT_CYCLE: row(false, "Remove the fragment that spreads itself."),
     LIMIT_BODY_SIZE: row(false, "Send a smaller request."),
+    LIMIT_SUBSCRIPTIONS: row(true, "Close subscriptions that are not needed, or come back later."),
+    SUBSCRIPTION_SLOW: row(true, "Read faster or subscribe to less; read anew what you follow, and subscribe again."),
+    SUBSCRIPTION_GAP: row(true, "Read anew what you follow, and subscribe again."),
   },
   Access: {
     ACCESS_HOST: row(false, "Call the server by its own name, or name it in ALLOWED_HOSTS."),
@@ -69,11 +72,16 @@ export const errorTable = {
       false,
       "The source changed the shape of a collection that is frozen: adapt its contract, or its drift policy.",
     ),
+    BUILD_CHECK: row(
+      false,
+      "Look at the rows that the message names in their source; correct them there, or the check in src/core/checks.ts: its bound, severity or maxShare.",
+    ),
     BUILD_QUARANTINE: row(false, "Look at the file that the message names, and adapt the contract or maxQuarantinedShare."),
   },
   Store: {
     STORE_UNAVAILABLE: row(true, "Check the store that the message names, or else /readyz."),
     STORE_NEWER: row(false, "A newer release has used this store: run that one, or name another store."),
+    MIRROR_FULL: row(false, "Raise freshness.maxMirrored of the collection, or let its source be asked for each customer."),
     INDEX_NOT_READY: row(true, "The first fill of the customer index is still running; come back after retryAfterMs."),
   },
   Internal: {

@@ -25,7 +25,7 @@ export function datasetViews(home: string) {
 }
 
 async function viewOf(store: DatasetStore, manifest: DatasetManifest, current: string | undefined) {
-  const { version, isComplete, tables, inputs, collections, lineage } = manifest;
+  const { version, isComplete, tables, inputs, collections, join, checks, lineage } = manifest;
   const { mtime } = await stat(store.manifestOf(version));
   return {
     version,
@@ -39,6 +39,8 @@ async function viewOf(store: DatasetStore, manifest: DatasetManifest, current: s
     })),
     verdicts: inputs.map(({ source, collection, pull, verdict }) => ({ source, collection, pull, verdict })),
     matches: collections,
+    join: { ...join, kind: join.kind.toUpperCase() },
+    checks: checks.map(each => ({ ...each, severity: each.severity.toUpperCase() })),
     lineage(table: string, column: string) {
       const found = lineage.find(each => each.table === table && each.column === column);
       if (found === undefined) return null;

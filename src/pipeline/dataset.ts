@@ -4,25 +4,26 @@ import { asError, StoreError } from "../core/errors.ts";
 import { heldVersions } from "./holds.ts";
 import { foldersIn, guarded, isSystemError, syncFolder, writeDurably } from "../store/raw/durable.ts";
 import type { IdentityDecision } from "../store/identity-decisions.ts";
+import type { CheckReport } from "./checks.ts";
+import type { BuildMoments, KnownReport } from "./history.ts";
 import type { InputReport } from "./inputs.ts";
 import type { ColumnLineage } from "./lineage.ts";
 import type { TableReport } from "./load.ts";
 import type { NormalizedCounts } from "./normalize.ts";
-import type { MatchCounts } from "./identify.ts";
+import type { Join, JoinReport, MatchCounts } from "./join-report.ts";
 import type { DriftReport } from "./quarantine.ts";
 
 /** Of the manifest, and of what stands beside it. */
-export const FORMAT = 3;
+export const FORMAT = 4;
 
 /** What a build is asked for, beside its inputs. */
-export interface BuildParameters {
-  /** RFC 3339, UTC: the build knows only what was known then; null: all that is. */
-  readonly asOf: string | null;
+export interface BuildParameters extends BuildMoments {
   /** ISO 4217: the currency of all amounts of `customer_features`. */
   readonly currency: string;
+  readonly join: Join;
 }
 
-/** How the records of one collection fared in a build. `matched` says of customers: found in another source too; of others: its customer is known. */
+/** How the records of one collection fared in a build. */
 export interface CollectionReport extends NormalizedCounts, MatchCounts {
   readonly source: string;
   readonly collection: string;
@@ -42,6 +43,11 @@ export interface DatasetManifest {
   readonly decisions: readonly Pick<IdentityDecision, "type" | "a" | "b">[];
   readonly tables: readonly TableReport[];
   readonly collections: readonly CollectionReport[];
+  readonly join: JoinReport;
+  /** What `customer_features` was made of at earlier moments, where less was known. */
+  readonly history: readonly KnownReport[];
+  /** How the checks of its tables went. */
+  readonly checks: readonly CheckReport[];
   /** Where its columns come from. */
   readonly lineage: readonly ColumnLineage[];
 }

@@ -4,7 +4,7 @@ import { named, quoted } from "../mapping/sql-text.ts";
 import type { Catalog } from "../source/catalog.ts";
 import type { Normalized } from "./normalize.ts";
 import { fieldColumns, identitiesPlan, isOwned, planOf, type TablePlan } from "./tables.ts";
-import type { MatchCounts } from "./identify.ts";
+import type { Join, MatchCounts } from "./join-report.ts";
 import type { Workbench } from "../mapping/bench.ts";
 
 /**
@@ -36,18 +36,21 @@ function survivorSql(catalog: Catalog, field: string): string {
   return `first(${value} ORDER BY ${rank}, position) FILTER (${isAccepted})`;
 }
 
-/** Records of one entity; those that belong to customers each with the canonical id of its customer; a left outer join: a record whose owner is unknown stays, without. */
-export const ownedSql = (entity: EntityName, collections: readonly Normalized[]): string =>
+/**
+ * Records of one entity; those that belong to customers each with the canonical id of its customer. In an outer join a record whose owner is unknown
+ * stays, without; in an inner join it goes.
+ */
+export const ownedSql = (entity: EntityName, collections: readonly Normalized[], join: Join["kind"]): string =>
   collections.length === 0
     ? emptySql(planOf(entity))
-    : collections.map(each => ownedRecordsSql(entity, each)).join(" UNION ALL BY NAME ");
+    : collections.map(each => ownedRecordsSql(entity, each, join)).join(" UNION ALL BY NAME ");
 
-function ownedRecordsSql(entity: EntityName, { input: { entry }, table }: Normalized): string {
+function ownedRecordsSql(entity: EntityName, { input: { entry }, table }: Normalized, join: Join["kind"]): string {
   const fields = fieldColumns(entity).map(({ field, name }) => `record.${named(field)} AS ${named(name)}`);
   const owner = isOwned(entity)
     ? {
         column: "member.customer_id, ",
-        join: `LEFT JOIN member ON member.collection = ${quoted(ownerOf(entry))} AND member.key = record.customer`,
+        join: `${join === "outer" ? "LEFT" : "INNER"} JOIN member ON member.collection = ${quoted(ownerOf(entry))} AND member.key = record.customer`,
       }
     : { column: "", join: "" };
   return `
@@ -75,10 +78,15 @@ const emptySql = ({ columns }: TablePlan): string =>
   `SELECT ${columns.map(({ name }) => `NULL::VARCHAR AS ${named(name)}`).join(", ")} WHERE false`;
 
 /** Counts the records of a collection whose owner was found, in the joined table of their entity; where there is no owner, none is missing. */
-export async function ownersFound(bench: Workbench, table: string, { input: { entry } }: Normalized): Promise<MatchCounts> {
-  if (!isOwned(entry.collection.canonical)) return { matched: 0, unmatched: 0 };
+export async function ownersFound(
+  bench: Workbench,
+  table: string,
+  { input: { entry }, table: records }: Normalized,
+): Promise<MatchCounts> {
+  if (!isOwned(entry.collection.canonical)) return { matched: 0, unmatched: 0, multiplyMatched: 0 };
   const [row] = await bench.rows(`
-    SELECT count(customer_id) AS matched, count(*) - count(customer_id) AS unmatched FROM ${table}
+    SELECT (SELECT count(*) FROM ${records}) AS records, count(customer_id) AS matched FROM ${table}
     WHERE source = ${quoted(entry.source.name)} AND collection = ${quoted(entry.name)}`);
-  return { matched: Number(row?.["matched"]), unmatched: Number(row?.["unmatched"]) };
+  const matched = Number(row?.["matched"]);
+  return { matched, unmatched: Number(row?.["records"]) - matched, multiplyMatched: 0 };
 }

@@ -1,5 +1,6 @@
 import { canonical, type EntityName, entityNames } from "../core/canonical.ts";
 import { writeDurably } from "../store/raw/durable.ts";
+import type { CheckReport } from "./checks.ts";
 import type { DatasetManifest } from "./dataset.ts";
 import type { ColumnLineage } from "./lineage.ts";
 import { type Column, tableNames, type TablePlan } from "./tables.ts";
@@ -39,6 +40,7 @@ export interface DataContract {
     readonly physicalType: "table";
     readonly logicalType: "object";
     readonly properties: readonly Property[];
+    readonly quality?: readonly QualityRule[];
   }[];
 }
 
@@ -72,6 +74,7 @@ export function contractOf(manifest: DatasetManifest, plan: TablePlan): DataCont
   const { name } = plan;
   const lineage = new Map(manifest.lineage.filter(({ table }) => table === name).map(each => [each.column, each]));
   const properties = plan.columns.map(column => propertyOf(plan, column, lineage.get(column.name)));
+  const quality = manifest.checks.filter(({ table }) => table === name).flatMap(checkRule);
   return {
     apiVersion: "v3.1.0",
     kind: "DataContract",
@@ -80,8 +83,33 @@ export function contractOf(manifest: DatasetManifest, plan: TablePlan): DataCont
     version: manifest.version,
     status: "active",
     servers: [{ server: "dataset", type: "local", path: `./${name}.parquet`, format: "parquet" }],
-    schema: [{ name, physicalName: name, physicalType: "table", logicalType: "object", properties }],
+    schema: [
+      {
+        name,
+        physicalName: name,
+        physicalType: "table",
+        logicalType: "object",
+        properties,
+        ...(quality.length > 0 && { quality }),
+      },
+    ],
   };
+}
+
+const dimensions: Readonly<Record<CheckReport["kind"], string>> = {
+  unique: "uniqueness",
+  required: "completeness",
+  range: "conformity",
+  order: "consistency",
+  referential: "consistency",
+  freshness: "timeliness",
+};
+
+/** Rows that fail a check of severity `quarantine` are not in the table: none may. */
+function checkRule({ check, kind, severity, expected, query }: CheckReport): readonly QualityRule[] {
+  if (query === null) return [];
+  const level = severity === "warn" ? "warning" : "error";
+  return [{ name: check, description: expected, dimension: dimensions[kind], type: "sql", query, mustBe: 0, severity: level }];
 }
 
 function propertyOf(

@@ -1,7 +1,9 @@
+import type { CheckReport } from "./checks.ts";
 import type { DatasetManifest } from "./dataset.ts";
 import type { InputReport } from "./inputs.ts";
 import type { ColumnLineage, ColumnSource } from "./lineage.ts";
 import type { TableReport } from "./load.ts";
+import { tableNames } from "./tables.ts";
 
 const spec = "https://openlineage.io/spec";
 /** What stands behind these events: a name that stays, not a place. */
@@ -95,15 +97,24 @@ function inputDataset(run: BuildRun, { source, collection, pull, increments }: I
   return { namespace: sourceNamespace(run, source), name: collection, ...version };
 }
 
-function assertions({ source, collection, verdict }: InputReport, { collections }: DatasetManifest): Facets {
+function assertions(input: InputReport, { collections, checks }: DatasetManifest): Facets {
+  const { source, collection, verdict } = input;
   const report = collections.find(each => each.source === source && each.collection === collection);
   const said = [
     { assertion: "complete", success: verdict === "complete" },
     { assertion: "none_in_quarantine", success: report?.quarantined === 0 },
     { assertion: "all_values_readable", success: report?.issues === 0 },
     { assertion: "keys_unique", success: report?.duplicates === 0 },
+    ...checks.filter(({ table }) => table === tableNames[input.entity]).map(check => checkAssertion(input, check)),
   ];
   return { dataQualityAssertions: facet("1-0-1", "DataQualityAssertionsDatasetFacet", { assertions: said }) };
+}
+
+/** A check is said of every collection that its table was made of; where it is known whose rows fail, of those only. */
+function checkAssertion({ source, collection }: InputReport, { table, check, columns, failed, failedIn }: CheckReport) {
+  const isAnothers = failedIn.length > 0 && !failedIn.includes(`${source}.${collection}`);
+  const column = columns.length === 1 ? { column: columns[0]! } : {};
+  return { assertion: `${table}.${check}`, success: failed === 0 || isAnothers, ...column };
 }
 
 function outputDataset(run: BuildRun, { name, rows, files }: TableReport, { version, lineage }: DatasetManifest): EventDataset {

@@ -1,5 +1,6 @@
 import { canonical, type EntityName } from "../core/canonical.ts";
 import { isJsonObject, type Json } from "../core/json.ts";
+import type { LeftOut } from "./left-out.ts";
 import { type LivePage, type LiveRecords, type Node, textOf } from "./parity-live.ts";
 import { customerFields, graphFields, type RecordList, recordLists } from "./parity-questions.ts";
 import { tableNames } from "./tables.ts";
@@ -29,6 +30,12 @@ export class Comparison {
   fields = 0;
   equal = 0;
   readonly differences: Difference[] = [];
+  readonly leftOut: LeftOut;
+
+  /** @param leftOut what the dataset does without on purpose */
+  constructor(leftOut: LeftOut) {
+    this.leftOut = leftOut;
+  }
 
   /** Compares one value of both. */
   value(customer: string | null, field: string, dataset: string | null, live: string | null): void {
@@ -96,9 +103,12 @@ function compareList(
     (live as Json[]).filter(isJsonObject).map((node, at) => [textOf(node[list.identifier]), { node, at }]),
   );
   const byId = byIdentifier(rows.map(row => [row[list.identifier] ?? null, row]));
-  comparison.value(customer, `${list.name}: how many`, String(rows.length), String(live.length));
+  const lacking = [...nodes.keys()].filter(id => !byId.has(id));
+  const leftOut = new Set(lacking.filter(id => comparison.leftOut.takesRecord(id, list.entity === "UsageDay")));
+  comparison.value(customer, `${list.name}: how many`, String(rows.length), String(live.length - leftOut.size));
   for (const [id, { node, at }] of nodes) {
     const row = byId.get(id);
+    if (leftOut.has(id)) continue;
     if (!row) comparison.value(customer, `${list.name}[${id}]`, ABSENT, id);
     else
       for (const field of list.fields) {

@@ -2,6 +2,7 @@ import { dirname } from "node:path";
 import { ContractError } from "../core/errors.ts";
 import type { Workbench } from "../mapping/bench.ts";
 import { quoted } from "../mapping/sql-text.ts";
+import type { CatalogEntry } from "../source/catalog.ts";
 import type { DriftKind, DriftPolicy } from "../source/drift.ts";
 import type { BuildInput } from "./inputs.ts";
 
@@ -79,6 +80,13 @@ export async function refuseFrozen(bench: Workbench, { entry }: BuildInput, reco
   throw new ContractError("UPSTREAM_FROZEN", `${place}, ${row["raw"]} of pull ${row["pull"]}`, {
     details: { source: entry.source.name, collection: entry.name },
   });
+}
+
+/** How many records of a collection are in quarantine, those of rows that failed a check too. */
+export async function quarantinedOf(bench: Workbench, { source, name }: CatalogEntry): Promise<number> {
+  const place = `source = ${quoted(source.name)} AND collection = ${quoted(name)}`;
+  const [row] = await bench.rows(`SELECT count(*) AS n FROM quarantine WHERE ${place}`);
+  return Number(row?.["n"]);
 }
 
 /** How many records of a collection there were, and how many of them are in quarantine. */

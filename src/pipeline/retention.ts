@@ -53,8 +53,9 @@ function neededOf(pulls: readonly StoredPull[]): readonly StoredPull[] {
 async function pullsInDatasets(home: string): Promise<ReadonlySet<string>> {
   const datasets = await new DatasetStore(home).all();
   return new Set(
-    datasets.flatMap(({ inputs }) =>
-      inputs.flatMap(({ source, collection, pull, increments }) =>
+    datasets.flatMap(({ inputs, history }) =>
+      // A dataset of an earlier release has no history.
+      [...inputs, ...(history ?? []).flatMap(known => known.inputs)].flatMap(({ source, collection, pull, increments }) =>
         [pull ?? "", ...(increments ?? [])].map(each => idOf(source, collection, each)),
       ),
     ),

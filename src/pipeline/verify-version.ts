@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { availableParallelism } from "node:os";
+import { declaredChecks } from "../core/checks.ts";
 import { RequestError } from "../core/errors.ts";
 import type { Catalog } from "../source/catalog.ts";
 import { guarded, sha256 } from "../store/raw/durable.ts";
@@ -12,7 +13,8 @@ import { makeDataset } from "./build.ts";
 import { type DatasetManifest, manifestText } from "./dataset.ts";
 import { findDataset } from "./dataset-reader.ts";
 import { hold } from "./holds.ts";
-import type { BuildInput } from "./inputs.ts";
+import type { Known } from "./history.ts";
+import type { BuildInput, InputReport } from "./inputs.ts";
 import type { OnProgress } from "./progress.ts";
 import { versionOf } from "./version.ts";
 
@@ -47,16 +49,25 @@ export interface VerifyResult {
 export async function verifyVersion(options: VerifyOptions): Promise<VerifyResult> {
   const { catalog, home, rawKey, signal, onProgress = () => undefined } = options;
   const { manifest, path, root } = await findDataset(home, options.version);
-  const { version, decisions, parameters } = manifest;
+  const { version, parameters } = manifest;
   const letGo = await hold(root, version);
   const folder = `${root}/.${version}.${process.pid}.verified`;
   const threads = availableParallelism() > 1 ? availableParallelism() - 1 : 2;
   try {
-    const inputs = await inputsOf(options, manifest);
-    if ((await versionOf(catalog, inputs, decisions, parameters)) !== version) throw madeOtherwise(version);
+    const known = await knownOf(options, manifest);
+    if ((await versionOf(catalog, known, parameters)) !== version) throw madeOtherwise(version);
     await guarded(folder, () => mkdir(folder, { recursive: true }));
-    const parts = { catalog, folder, rawKey, onProgress, signal, decisions, parameters, limits: { threads } };
-    const anew = await makeDataset(parts, inputs, version);
+    const parts = {
+      catalog,
+      folder,
+      rawKey,
+      onProgress,
+      signal,
+      parameters,
+      checks: declaredChecks,
+      limits: { threads },
+    };
+    const anew = await makeDataset(parts, known, version);
     const files = await compareFolders(path, folder, manifestText(anew));
     return { version, isReproduced: files.every(({ outcome }) => outcome === "equal"), threads, files };
   } finally {
@@ -71,8 +82,24 @@ const madeOtherwise = (version: string): RequestError =>
     `dataset ${version} was made by other code, other declarations or of other responses than those that are here: verify it with the release that built it`,
   );
 
-/** The very pulls that the version was made of. */
-async function inputsOf({ catalog, home }: VerifyOptions, { version, inputs }: DatasetManifest): Promise<readonly BuildInput[]> {
+/** The very pulls and decisions that the version was made of, at each of its moments. */
+async function knownOf(options: VerifyOptions, manifest: DatasetManifest): Promise<readonly [...Known[], Known]> {
+  const { version, inputs, decisions, history, parameters } = manifest;
+  const before = new Set(history.flatMap(({ moments }) => moments));
+  const moments = [
+    ...parameters.earlier.filter(moment => !before.has(moment)),
+    ...(parameters.asOf === null ? [] : [parameters.asOf]),
+  ];
+  const earlier: Known[] = [];
+  for (const each of history) earlier.push({ ...each, inputs: await inputsOf(options, version, each.inputs) });
+  return [...earlier, { moments, decisions, inputs: await inputsOf(options, version, inputs) }];
+}
+
+async function inputsOf(
+  { catalog, home }: VerifyOptions,
+  version: string,
+  inputs: readonly InputReport[],
+): Promise<readonly BuildInput[]> {
   const { root } = new RawStore(home);
   return Promise.all(
     catalog.entries.map(async (entry): Promise<BuildInput> => {

@@ -4,30 +4,25 @@ import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { canonical } from "../core/canonical.ts";
+import { type Checks, declaredChecks } from "../core/checks.ts";
 import type { Catalog, CatalogEntry } from "../source/catalog.ts";
-import type { IdentityDecision } from "../store/identity-decisions.ts";
 import type { BuildParameters } from "./dataset.ts";
-import type { BuildInput } from "./inputs.ts";
+import { type Known, stateOf } from "./history.ts";
 
 /** The rooms whose code decides what is in a dataset. */
 const rooms = ["core", "source", "mapping", "identity", "upstream", "store", "pipeline"];
 const sourceFolder = fileURLToPath(new URL("../", import.meta.url));
 const lockFile = fileURLToPath(new URL("../../package-lock.json", import.meta.url));
 
-/** A dataset's version: a function of the responses, the declarations, people's decisions, and the code with its libraries. */
+/** A dataset's version: a function of the responses, the declarations with their checks, people's decisions, and the code with its libraries. */
 export async function versionOf(
   catalog: Catalog,
-  inputs: readonly BuildInput[],
-  decisions: readonly Pick<IdentityDecision, "type" | "a" | "b">[],
+  known: readonly Known[],
   parameters: BuildParameters,
+  checks: Checks = declaredChecks,
 ): Promise<string> {
-  const raw = inputs.map(({ entry, pull, increments }) => [
-    entry.id,
-    pull?.manifestSha256 ?? null,
-    ...increments.map(({ manifestSha256 }) => manifestSha256),
-  ]);
-  const decided = decisions.map(({ type, a, b }) => [type, a, b]);
-  const parts = [raw, decided, parameters, catalog.entries.map(declared), canonical, await codeHash()];
+  const states = known.map(each => [each.moments, stateOf(each)]);
+  const parts = [states, parameters, catalog.entries.map(declared), canonical, checks, await codeHash()];
   return createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 20);
 }
 

@@ -1,4 +1,4 @@
-import { ConfigError, RequestError } from "../../core/errors.ts";
+import { asError, ConfigError, RequestError } from "../../core/errors.ts";
 import type { InboxEvent } from "../../store/inbox.ts";
 import type { CompletenessDay, Reconciliation } from "../../store/completeness.ts";
 import { readConfig } from "../config.ts";
@@ -82,7 +82,18 @@ export async function intakeCompletenessCommand(options: Options & { days?: stri
   for (const run of answer.reconciliations) console.log(runLine(run));
 }
 
-const runLine = ({ source, endedAtMs, isFull, records, found, problem }: Reconciliation): string =>
+/** The last reconciliations of a running server; null, and told why, when none answers. */
+export async function lastReconciliations(): Promise<readonly Reconciliation[] | null> {
+  try {
+    return (await ask<{ reconciliations: readonly Reconciliation[] }>({}, "completeness?days=1")).reconciliations;
+  } catch (thrown) {
+    console.error(`Reconciliations are not listed: ${asError(thrown).message}.`);
+    return null;
+  }
+}
+
+/** A reconciliation in a line. */
+export const runLine = ({ source, endedAtMs, isFull, records, found, problem }: Reconciliation): string =>
   `${source} reconciled at ${new Date(endedAtMs).toISOString()}: ${records} ${isFull ? "records" : "changed records"} read, ${found} were others than we knew${problem === null ? "" : ` (${problem})`}`;
 
 function lineOf({ id, source, collection, key, type, state, attempts, receivedAtMs, dueAtMs, outcome }: Shown): string {

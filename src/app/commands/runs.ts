@@ -1,14 +1,17 @@
 import { type KeptBuild, type KeptPull, listRuns } from "../../pipeline/runs.ts";
 import { readConfig } from "../config.ts";
+import { lastReconciliations, runLine } from "./intake.ts";
 
-/** Lists the pulls and builds that are kept, with their verdicts and sizes. */
+/** Lists the pulls and builds that are kept, with their verdicts and sizes, and the last reconciliations of a running server. */
 export async function runsCommand(options: { json?: boolean }): Promise<void> {
   const { home } = readConfig(process.env);
   const runs = await listRuns(home);
-  if (options.json) return console.log(JSON.stringify(runs));
+  const reconciliations = await lastReconciliations();
+  if (options.json) return console.log(JSON.stringify({ ...runs, reconciliations }));
   if (runs.pulls.length + runs.builds.length === 0) console.log(`There are no pulls and no builds in ${home}.`);
   for (const pull of runs.pulls) console.log(pullLine(pull));
   for (const build of runs.builds) console.log(buildLine(build));
+  for (const run of reconciliations ?? []) console.log(runLine(run));
 }
 
 function pullLine({ source, collection, pull, verdict, reason, records, pages, sizeBytes, ...more }: KeptPull): string {

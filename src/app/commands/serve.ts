@@ -110,6 +110,7 @@ async function fillFirst(product: Product): Promise<void> {
   const sources = product.catalog.sources.map(source => source.name).join(", ");
   console.log(`Reading customers from ${sources} …`);
   await product.refresher.start(printResult);
+  product.relations.start();
   if (!product.refresher.isStopped) console.log(`${await product.gateway.index.count({})} customers in the index.`);
 }
 

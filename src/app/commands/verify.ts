@@ -45,6 +45,11 @@ export async function verifyParityCommand(options: { url?: string; json?: boolea
     console.log(
       `${result.customers} customers, ${result.fields} values compared, ${result.equal} equal (${share.toFixed(2)} %), dataset ${result.version}`,
     );
+    const { customers, records } = result.leftOut;
+    if (customers + records > 0)
+      console.log(
+        `The dataset does without ${customers} customers and ${records} records of the graph: its join and its checks left them out.`,
+      );
   }
   if (!result.isEqual) process.exitCode = 1;
 }

@@ -4,23 +4,42 @@ import { exponentOf } from "../../core/currency.ts";
 import { productOver } from "../../core/decimal.ts";
 import { asError } from "../../core/errors.ts";
 import type { Workbench } from "../../mapping/bench.ts";
+import { named, quoted } from "../../mapping/sql-text.ts";
 import type { BuildParameters } from "../dataset.ts";
+import type { Known } from "../history.ts";
 import { type BuildInput, knownAtOf } from "../inputs.ts";
 import { featuresPlan } from "./plan.ts";
 import { featuresSql } from "./sql.ts";
 
-/** Stages `customer_features` from the staged tables of a build. */
+const columns = featuresPlan.columns.map(({ name }) => named(name)).join(", ");
+
+/** Stages `customer_features`, as texts, from the staged tables of a build: a row for each customer and moment; without any moment, at the end of the last pull. */
 export async function makeFeatures(
   bench: Workbench,
-  inputs: readonly BuildInput[],
-  { asOf, currency }: BuildParameters,
+  { inputs, moments }: Pick<Known, "inputs" | "moments">,
+  { currency }: Pick<BuildParameters, "currency">,
 ): Promise<void> {
   registerMoney(bench, currency);
   const knownAt = knownAtOf(inputs);
   const from = (entity: EntityName) => knownFrom(inputs, entity);
   const known = { Invoice: from("Invoice"), Ticket: from("Ticket"), UsageDay: from("UsageDay") };
-  const sql = featuresSql({ asOf: asOf ?? knownAt, knownAt, currency, knownFrom: known });
-  await bench.run(`CREATE TABLE ${featuresPlan.name} AS ${sql}`);
+  const texts = featuresPlan.columns.map(({ name }) => `${named(name)} VARCHAR`);
+  await bench.run(`CREATE TABLE ${featuresPlan.name} (${texts.join(", ")})`);
+  for (const asOf of moments.length === 0 ? [knownAt] : moments) {
+    const sql = featuresSql({ asOf, knownAt, currency, knownFrom: known });
+    await bench.run(`INSERT INTO ${featuresPlan.name} BY NAME SELECT * FROM (${sql})`);
+  }
+}
+
+/** Writes the staged features into a file, for the bench that makes the dataset. */
+export async function keepFeatures(bench: Workbench, file: string): Promise<void> {
+  await bench.run(`COPY (SELECT ${columns} FROM ${featuresPlan.name}) TO ${quoted(file)} (FORMAT parquet)`);
+}
+
+/** Adds features that were kept in files to those that are staged. */
+export async function addFeatures(bench: Workbench, files: readonly string[]): Promise<void> {
+  if (files.length === 0) return;
+  await bench.run(`INSERT INTO ${featuresPlan.name} SELECT ${columns} FROM read_parquet([${files.map(quoted).join(", ")}])`);
 }
 
 /** Adds `money_in(amount, from, into)`: an amount by the rates of its own currency and the given one, exactly as the live graph converts it. */

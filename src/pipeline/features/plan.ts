@@ -3,7 +3,7 @@ import { features } from "./definitions.ts";
 
 const text = (name: string): Column => ({ name, type: "VARCHAR" });
 
-/** One row for each customer: what was known of it at a moment, and nothing later. */
+/** One row for each customer and moment: what was known of it then, and nothing later. */
 export const featuresPlan: TablePlan = {
   name: "customer_features",
   columns: [

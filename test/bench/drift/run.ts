@@ -32,7 +32,10 @@ for (const entry of catalog.entries) {
   rows.push({
     collection: id,
     fields: fields.after().length,
-    "parse JSON": nsOf(records.map(recordText), text => parseJson(text)),
+    "parse JSON": nsOf(
+      records.map(record => recordText(record)),
+      text => parseJson(text),
+    ),
     "contract alone": nsOf(records, record => contractBreaks(entry, record)),
     examined: nsOf(records, record => examine(record)),
     "with unknown fields": nsOf(records, record => examine(record, { known })),

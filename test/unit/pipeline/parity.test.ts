@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
+import { type Check, declaredChecks } from "../../../src/core/checks.ts";
 import { build } from "../../../src/pipeline/build.ts";
 import { verifyParity } from "../../../src/pipeline/parity.ts";
 import type { LiveAnswer } from "../../../src/pipeline/parity-live.ts";
@@ -138,6 +139,27 @@ describe("parity", () => {
     expect(result.differences).toEqual([
       { customer: "cst_nobody", field: "id", dataset: "(absent)", live: "cst_nobody" },
       { customer: ben["id"], field: "id", dataset: ben["id"], live: "(absent)" },
+    ]);
+  });
+
+  it("knows of rows that failed a check and of customers that the join left out, and says how many", async () => {
+    const large: Check = { kind: "range", name: "large", field: "amount", least: 5, severity: "quarantine" };
+    const few: Check = { kind: "range", name: "few", field: "apiCalls", most: 5, severity: "quarantine" };
+    const checks = {
+      ...declaredChecks,
+      Invoice: { rows: [large], maxRowChange: 1 },
+      UsageDay: { rows: [few], maxRowChange: 1 },
+    };
+    await build({ catalog, home, checks, parameters: { join: { kind: "inner", sources: ["crm", "shop"] } } });
+    expect(await verify()).toMatchObject({ isEqual: true, customers: 1, leftOut: { customers: 1, records: 2 }, differences: [] });
+    named("Ann").invoices!.push(bill("b9", "1.00"));
+    nodes.push({ ...named("Ben"), id: "cst_nobody", name: "Nobody" });
+    const { differences, leftOut } = await verify();
+    expect(leftOut).toEqual({ customers: 1, records: 2 });
+    expect(differences.map(({ field, dataset }) => [field, dataset])).toEqual([
+      ["invoices: how many", "1"],
+      ["invoices[shop.bills:b9]", "(absent)"],
+      ["id", "(absent)"],
     ]);
   });
 

@@ -46,12 +46,14 @@ describe("old pulls", () => {
   it("stay when a dataset was built from them", async () => {
     const home = await newHome();
     const store = new RawStore(home);
-    const [oldest] = [await keep(store, 30), await keep(store, 20)];
+    const [oldest, old] = [await keep(store, 30), await keep(store, 25), await keep(store, 20)];
     const kept = [await keep(store, 10), await keep(store, 1)].toReversed();
     await mkdir(`${home}/dataset/v1`, { recursive: true });
-    const inputs = [{ ...people, entity: "Customer", pull: oldest, verdict: "complete", window: null }];
-    await writeFile(`${home}/dataset/v1/manifest.json`, JSON.stringify({ version: "v1", isComplete: true, inputs, tables: [] }));
-    expect(await left(home, { keepPulls: 1, keepDays: 1 })).toEqual([...kept, oldest]);
+    const inputOf = (pull: string) => ({ ...people, entity: "Customer", pull, verdict: "complete", window: null });
+    const [inputs, history] = [[inputOf(old)], [{ moments: [], decisions: [], inputs: [inputOf(oldest)] }]];
+    const manifest = { version: "v1", isComplete: true, inputs, history, tables: [] };
+    await writeFile(`${home}/dataset/v1/manifest.json`, JSON.stringify(manifest));
+    expect(await left(home, { keepPulls: 1, keepDays: 1 })).toEqual([...kept, old, oldest]);
   });
 
   it("stay when the next build would take them, or the next pull would go on with them", async () => {

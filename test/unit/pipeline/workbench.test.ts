@@ -50,14 +50,18 @@ describe("a record's exact text", () => {
   it("is JSON that DuckDB takes, whatever the source sent", async () => {
     const texts = fc.sample(record, 500);
     const body = `{"rows": [${texts.join(", ")}]}`;
-    const rows = await bench.rows(`SELECT unnest(records_of(${quoted(body)}, 'rows[*]'))::JSON::VARCHAR AS record`);
-    expect(rows.map(row => row["record"])).toEqual(itemsAt(parseJson(body), "rows[*]", "").map(recordText));
+    const rows = await bench.rows(
+      `SELECT unnest(records_of(${quoted(body)}, 'rows[*]', 'shop.accounts')[1:-:2])::JSON::VARCHAR AS record`,
+    );
+    expect(rows.map(row => row["record"])).toEqual(itemsAt(parseJson(body), "rows[*]", "").map(each => recordText(each)));
   });
 });
 
 describe("records_of", () => {
   const records = async (body: string, path: string) =>
-    (await bench.rows(`SELECT unnest(records_of(${quoted(body)}, ${quoted(path)})) AS record`)).map(row => row["record"]);
+    (await bench.rows(`SELECT unnest(records_of(${quoted(body)}, ${quoted(path)}, 'shop.accounts')[1:-:2]) AS record`)).map(
+      row => row["record"],
+    );
 
   it("goes through a body that is itself a list", async () => {
     expect(await records('[{"id":9007199254740993},{"id":2}]', "[*]")).toEqual(['{"id":9007199254740993}', '{"id":2}']);
@@ -68,19 +72,16 @@ describe("records_of", () => {
     expect(await records(body, "a[*].b.c[*]")).toEqual(["1", "2", "3"]);
   });
 
+  it("names the places that break a collection's contract, and nothing else", async () => {
+    const [row] = await bench.rows(`
+      SELECT found[2]->>'breaks' AS bad, found[4] AS good FROM (SELECT records_of('[{"id": 5}, {"id": "5"}]', '[*]', 'shop.accounts') AS found)`);
+    expect(row).toEqual({ bad: expect.stringMatching(/^id: /), good: null });
+  });
+
   it("fails on a response in which the list is not where it was", async () => {
     await expect(records(`{"b": []}`, "a[*]")).rejects.toMatchObject({
       code: "STORE_UNAVAILABLE",
       message: expect.stringContaining("a is not there"),
     });
-  });
-});
-
-describe("drift_of", () => {
-  it("names the places that break a collection's contract, and nothing else", async () => {
-    const [row] = await bench.rows(
-      `SELECT drift_of('{"id": 5}', 'shop.accounts')->>'breaks' AS bad, drift_of('{"id": "5"}', 'shop.accounts') AS good`,
-    );
-    expect(row).toEqual({ bad: expect.stringMatching(/^id: /), good: null });
   });
 });
