@@ -15,8 +15,11 @@ export class ExactNumber {
   }
 }
 
-/** Sixteen digits in a row (a point may stand among them), or an exponent: the only texts in which a double can lose a digit. */
-const mayLoseDigits = /\d[\d.]{15}|\d[eE][+-]?\d/;
+/**
+ * Sixteen digits in a row (a point may stand among them), or an exponent: the only texts in which a double can lose a digit. Where no number can begin, as
+ * in most of a string, they are not looked for.
+ */
+const mayLoseDigits = /(?:^|[:,[])\s*-?\d(?:[\d.]{15}|[\d.]*[eE])/;
 
 interface ReviverContext {
   readonly source?: string;
@@ -44,10 +47,13 @@ const MAX_DEPTH = 256;
  * same name the last one counts. A member called `__proto__` is one like any other: no prototype is changed.
  */
 export function parseJson(text: string): Json {
-  const value = (mayLoseDigits.test(text) ? parseExactly(text) : JSON.parse(text)) as Json;
+  const value = (mayHoldExactNumbers(text) ? parseExactly(text) : JSON.parse(text)) as Json;
   if (isDeeper(value, MAX_DEPTH)) throw new SyntaxError(tooDeep);
   return value;
 }
+
+/** Whether a JSON text may hold a number that a double cannot; false is certain. */
+export const mayHoldExactNumbers = (text: string): boolean => mayLoseDigits.test(text);
 
 const tooDeep = `JSON nested deeper than ${MAX_DEPTH}`;
 

@@ -1,21 +1,25 @@
 import { rm } from "node:fs/promises";
 import { type EntityName, entityNames } from "../core/canonical.ts";
+import { type Checks, declaredChecks } from "../core/checks.ts";
 import { systemClock } from "../core/ports.ts";
 import type { Catalog } from "../source/catalog.ts";
-import { type IdentityDecision, IdentityDecisions } from "../store/identity-decisions.ts";
 import type { RawKey } from "../store/raw/raw-key.ts";
 import { type DatasetRetention, pruneDatasets } from "./dataset-retention.ts";
 import { readyToRead } from "../store/raw/segment-reader.ts";
 import { type BuildParameters, type CollectionReport, type DatasetManifest, DatasetStore, FORMAT } from "./dataset.ts";
-import { makeFeatures } from "./features/make-features.ts";
+import { runChecks } from "./checks.ts";
+import { addFeatures, keepFeatures, makeFeatures } from "./features/make-features.ts";
 import { featuresPlan } from "./features/plan.ts";
-import { identify, matchesOf } from "./identify.ts";
-import { type BuildInput, chooseInputs, type PassedOver, reportInput, reportPassedOver } from "./inputs.ts";
+import { type Decided, type Known, knownAt, reportKnown } from "./history.ts";
+import { identify } from "./identify.ts";
+import { type BuildInput, type PassedOver, reportInput, reportPassedOver } from "./inputs.ts";
+import { type Joined, joinMembers, type MatchCounts } from "./join-report.ts";
 import { customersSql, identitiesSql, ownedSql, ownersFound } from "./join.ts";
 import { datasetLineage } from "./lineage.ts";
 import { load, type TableReport } from "./load.ts";
 import { type Normalized, normalize, prepare, type Responses } from "./normalize.ts";
-import { refuseTooMuch } from "./quarantine.ts";
+import { type RowChange, rowChanges } from "./row-changes.ts";
+import { quarantinedOf, refuseTooMuch } from "./quarantine.ts";
 import { type OnProgress, stopIfAborted } from "./progress.ts";
 import { type LineageTarget, withRunEvents } from "./run-events.ts";
 import { writeContracts } from "./odcs.ts";
@@ -32,11 +36,13 @@ export interface BuildOptions {
   readonly home: string;
   readonly signal?: AbortSignal;
   readonly onProgress?: OnProgress;
-  /** What is asked for; all that is known, in euros, unless given. */
-  readonly parameters?: BuildParameters;
+  /** What is asked for; all that is known, in euros, of every customer, unless given. */
+  readonly parameters?: Partial<BuildParameters>;
   /** The key of responses that are kept encrypted. */
   readonly rawKey?: RawKey;
   readonly retention?: DatasetRetention;
+  /** What is checked; the checks of the entities unless given. */
+  readonly checks?: Checks;
   /** Where start and end are told, as OpenLineage has it, beside the file in `<home>/openlineage`. */
   readonly lineage?: LineageTarget;
 }
@@ -48,6 +54,8 @@ export interface BuildResult extends DatasetManifest {
   readonly isNew: boolean;
   /** Newer pulls that were not taken because an older one is complete. */
   readonly passedOver: readonly PassedOver[];
+  /** Tables whose length differs from that in the dataset in use by more than is declared. */
+  readonly rowChanges: readonly RowChange[];
 }
 
 interface Work {
@@ -57,8 +65,8 @@ interface Work {
   readonly rawKey: RawKey | undefined;
   readonly onProgress: OnProgress;
   readonly signal: AbortSignal | undefined;
-  readonly decisions: readonly Pick<IdentityDecision, "type" | "a" | "b">[];
   readonly parameters: BuildParameters;
+  readonly checks: Checks;
   readonly limits?: BenchLimits;
 }
 
@@ -68,46 +76,55 @@ const plans = [...datasetPlans, featuresPlan];
 /**
  * Builds the tables from the newest usable responses of every collection; asks no source. The same inputs give the same version, and a version
  * that is there is not built again. Throws `REQUEST_INVALID` when there is nothing to build from, `UPSTREAM_CONTRACT` for values that
- * no column can hold exactly, `UPSTREAM_FROZEN` and `BUILD_QUARANTINE` for records that differ from what was agreed, and `STORE_UNAVAILABLE`; then no
+ * no column can hold exactly, `UPSTREAM_FROZEN` and `BUILD_QUARANTINE` for records that differ from what was agreed, `BUILD_CHECK` for rows that fail a check, and `STORE_UNAVAILABLE`; then no
  * dataset has changed.
  */
 export async function build(options: BuildOptions): Promise<BuildResult> {
-  const { catalog, home, signal, rawKey } = options;
+  const { catalog, home, signal, rawKey, checks = declaredChecks } = options;
   const onProgress = options.onProgress ?? (() => undefined);
-  const { parameters = defaultParameters } = options;
+  const parameters = { ...defaultParameters, ...options.parameters };
   const { asOf } = parameters;
-  const inputs = await chooseInputs(catalog, home, asOf);
-  const decisions = (await new IdentityDecisions(home).list()).filter(({ at }) => asOf === null || at <= asOf);
-  const version = await versionOf(catalog, inputs, decisions, parameters);
+  const known = await knownAt(catalog, home, parameters);
+  const { inputs } = known.at(-1)!;
+  const version = await versionOf(catalog, known, parameters, checks);
   const store = new DatasetStore(home);
-  const known = await store.find(version);
+  const found = await store.find(version);
   const make = (folder: string) =>
-    makeDataset({ catalog, folder, rawKey, onProgress, signal, decisions, parameters }, inputs, version);
+    makeDataset({ catalog, folder, rawKey, onProgress, signal, parameters, checks }, known, version);
   const publish = () => store.publish(version, make);
-  const manifest = known ?? (await withRunEvents({ home, version, inputs, target: options.lineage }, publish));
+  const manifest = found ?? (await withRunEvents({ home, version, inputs, target: options.lineage }, publish));
+  const changes = asOf === null ? rowChanges(await datasetInUse(store), manifest, checks) : [];
   // What was known long ago is not what readers of the newest dataset look for.
   if (asOf === null) await store.select(version);
   await pruneDatasets(home, { ...options.retention, nowMs: systemClock.nowMs() });
-  return { ...manifest, path: store.pathOf(version), isNew: known === undefined, passedOver: inputs.flatMap(reportPassedOver) };
+  const passedOver = inputs.flatMap(reportPassedOver);
+  return { ...manifest, path: store.pathOf(version), isNew: found === undefined, passedOver, rowChanges: changes };
 }
 
-const defaultParameters: BuildParameters = { asOf: null, currency: "EUR" };
+async function datasetInUse(store: DatasetStore): Promise<DatasetManifest | undefined> {
+  const version = await store.currentVersion();
+  return version === undefined ? undefined : store.find(version);
+}
+
+const defaultParameters: BuildParameters = { asOf: null, earlier: [], currency: "EUR", join: { kind: "outer" } };
 
 /** Makes the files of a dataset in a folder: a function of inputs, decisions and code alone. */
 export async function makeDataset(
   parts: Omit<Work, "bench">,
-  inputs: readonly BuildInput[],
+  known: readonly [...Known[], Known],
   version: string,
 ): Promise<DatasetManifest> {
-  const spill = `${parts.folder}/spill`;
-  const bench = await openWorkbench(parts.catalog, spill, knownFields(inputs), parts.limits);
-  try {
-    const work = { ...parts, bench };
-    const normalized = await normalizeAll(work, inputs);
-    await refuseTooMuch(bench, normalized, { folder: parts.folder, version });
-    const tables = await makeTables(work, normalized);
+  const history = known.slice(0, -1);
+  const { inputs, decisions } = known.at(-1)!;
+  const before = await earlierFeatures(parts, history, version);
+  return withBench(parts, inputs, async work => {
+    const { normalized, joined, checks } = await stage(work, known.at(-1)!, version);
+    await makeFeatures(work.bench, known.at(-1)!, parts.parameters);
+    await addFeatures(work.bench, before);
+    for (const file of before) await rm(file);
+    const tables = await loadTables(work);
     const collections: CollectionReport[] = [];
-    for (const each of normalized) collections.push(await reportCollection(bench, each));
+    for (const each of normalized) collections.push(await reportCollection(work.bench, each, joined));
     const reports = inputs.map(reportInput);
     const manifest: DatasetManifest = {
       format: FORMAT,
@@ -115,17 +132,57 @@ export async function makeDataset(
       isComplete: reports.every(({ verdict }) => verdict === "complete"),
       parameters: parts.parameters,
       inputs: reports,
-      decisions: parts.decisions.map(({ type, a, b }) => ({ type, a, b })),
+      decisions,
+      history: history.map(reportKnown),
       tables,
       collections,
+      join: joined.report,
+      checks,
       lineage: datasetLineage(parts.catalog),
     };
     await writeContracts(parts.folder, manifest, plans);
     return manifest;
+  });
+}
+
+async function withBench<T>(
+  parts: Omit<Work, "bench">,
+  inputs: readonly BuildInput[],
+  run: (work: Work) => Promise<T>,
+): Promise<T> {
+  const spill = `${parts.folder}/spill`;
+  const bench = await openWorkbench(parts.catalog, spill, knownFields(inputs), parts.limits);
+  try {
+    return await run({ ...parts, bench });
   } finally {
     bench.close();
     await rm(spill, { recursive: true, force: true });
   }
+}
+
+/** Stages the checked tables of the entities as they were known. */
+async function stage(work: Work, { inputs, decisions }: Known, version: string) {
+  const { bench, folder, checks } = work;
+  const normalized = await normalizeAll(work, inputs);
+  await refuseTooMuch(bench, normalized, { folder, version });
+  const joined = await joinTables(work, normalized, decisions);
+  return { normalized, joined, checks: await runChecks(bench, normalized, checks) };
+}
+
+/** Makes the features of earlier moments, each as a build of that moment would. */
+async function earlierFeatures(
+  parts: Omit<Work, "bench">,
+  history: readonly Known[],
+  version: string,
+): Promise<readonly string[]> {
+  const files = history.map((_known, index) => `${parts.folder}/earlier-${index}.parquet`);
+  for (const [index, known] of history.entries())
+    await withBench(parts, known.inputs, async work => {
+      await stage(work, known, version);
+      await makeFeatures(work.bench, known, parts.parameters);
+      await keepFeatures(work.bench, files[index]!);
+    });
+  return files;
 }
 
 /** The fields that were known before each pull. */
@@ -175,24 +232,32 @@ async function normalizeOne(
   }
 }
 
-async function makeTables(
-  { bench, catalog, folder, onProgress, signal, decisions, parameters, limits }: Work,
+/** Stages the tables of the entities, joined to their customers. */
+async function joinTables(
+  { bench, catalog, onProgress, signal, parameters: { join } }: Work,
   normalized: readonly Normalized[],
-): Promise<TableReport[]> {
+  decisions: readonly Decided[],
+): Promise<Joined> {
   const of = (entity: EntityName) => normalized.filter(({ input }) => input.entry.collection.canonical === entity);
-  onProgress({ stage: "identity", records: await identify(bench, of("Customer"), { decisions, ...(limits && { limits }) }) });
+  onProgress({ stage: "identity", records: await identify(bench, of("Customer"), decisions) });
+  const joined = await joinMembers(bench, of("Customer"), join);
   for (const entity of entityNames) {
     stopIfAborted(signal, "the build");
-    const sql = entity === "Customer" ? customersSql(catalog, of(entity)) : ownedSql(entity, of(entity));
+    const sql = entity === "Customer" ? customersSql(catalog, of(entity)) : ownedSql(entity, of(entity), join.kind);
     await bench.run(`CREATE TABLE ${tableNames[entity]} AS ${sql}`);
     onProgress({ stage: "join" });
   }
   await bench.run(`CREATE TABLE identities AS ${identitiesSql(of("Customer"))}`);
-  await makeFeatures(
-    bench,
-    normalized.map(({ input }) => input),
-    parameters,
-  );
+  const matches = new Map(joined.matches);
+  for (const each of normalized) {
+    const { id, collection } = each.input.entry;
+    if (collection.canonical !== "Customer") matches.set(id, await ownersFound(bench, tableNames[collection.canonical], each));
+  }
+  return { ...joined, matches };
+}
+
+/** Writes all staged tables. */
+async function loadTables({ bench, folder, onProgress, signal }: Work): Promise<TableReport[]> {
   const tables: TableReport[] = [];
   for (const plan of plans) {
     stopIfAborted(signal, "the build");
@@ -203,12 +268,18 @@ async function makeTables(
   return tables;
 }
 
-async function reportCollection(bench: Workbench, normalized: Normalized): Promise<CollectionReport> {
+async function reportCollection(bench: Workbench, normalized: Normalized, joined: Joined): Promise<CollectionReport> {
   const { entry } = normalized.input;
-  const entity = entry.collection.canonical;
-  const matches = await (entity === "Customer"
-    ? matchesOf(bench, normalized)
-    : ownersFound(bench, tableNames[entity], normalized));
   const { counts, drift } = normalized;
-  return { source: entry.source.name, collection: entry.name, ...counts, ...matches, drift };
+  const quarantined = await quarantinedOf(bench, entry);
+  return {
+    source: entry.source.name,
+    collection: entry.name,
+    ...counts,
+    quarantined,
+    ...(joined.matches.get(entry.id) ?? noMatches),
+    drift,
+  };
 }
+
+const noMatches: MatchCounts = { matched: 0, unmatched: 0, multiplyMatched: 0 };

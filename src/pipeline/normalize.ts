@@ -2,7 +2,7 @@ import { fieldsOf } from "../core/canonical.ts";
 import { pointerTo } from "../core/json-pointer.ts";
 import { compileQuery } from "../mapping/compile-sql.ts";
 import { named, quoted } from "../mapping/sql-text.ts";
-import type { Collection } from "../source/collection.ts";
+import type { CatalogEntry } from "../source/catalog.ts";
 import { fateSql } from "./fate.ts";
 import type { BuildInput } from "./inputs.ts";
 import { type DriftReport, driftIn, quarantineSql, refuseFrozen } from "./quarantine.ts";
@@ -91,23 +91,23 @@ const recordsSql = ({ entry }: BuildInput, responses: readonly Responses[]): str
   SELECT pull, line, "index", raw, received_at, coalesce(json_extract_string(drift, '$.record'), record) AS record, fate, drift,
     json_extract_string(drift, '$.policy') AS policy
   FROM (
-    SELECT *, CASE WHEN fate IS NULL THEN drift_of(record, ${quoted(entry.id)}) END AS drift
-    FROM (SELECT *, ${fateSql(entry.collection, responses.length)} AS fate FROM (${partsSql(entry.collection, responses)}))
+    SELECT * REPLACE (CASE WHEN fate IS NULL THEN drift END AS drift)
+    FROM (SELECT *, ${fateSql(entry.collection, responses.length)} AS fate FROM (${partsSql(entry, responses)}))
     WHERE gone IS NULL
   )`;
 
 /** The records of each pull and update, the base's first, and a row with `gone` for each key that the source said it does not have. */
-const partsSql = ({ list }: Collection, responses: readonly Responses[]): string =>
+const partsSql = ({ id, collection: { list } }: CatalogEntry, responses: readonly Responses[]): string =>
   (responses.length === 0 ? [noResponses] : responses)
     .map((each, part) => {
       const items = each.items ?? (part === 0 ? list.items : (list.watermark?.listing?.items ?? list.items));
       const { pointer, places } = pointerSql(items);
       const isUpdate = each.items !== undefined;
       const records = `
-      SELECT ${part} AS part, ${isUpdate} AS is_update, ${quoted(each.pull)} AS pull, line, "index", sha256 || '#' || ${pointer} AS raw, received_at, as_of, record,
+      SELECT ${part} AS part, ${isUpdate} AS is_update, ${quoted(each.pull)} AS pull, line, "index", sha256 || '#' || ${pointer} AS raw, received_at, as_of, record, drift,
         NULL::VARCHAR AS gone FROM (
-        SELECT line, sha256, received_at, as_of, unnest(range(len(records))) AS "index", unnest(records) AS record, unnest(places) AS place
-        FROM (SELECT line, sha256, "receivedAt" AS received_at, ${asOf} AS as_of, records_of(body, ${quoted(items)}) AS records, ${places} AS places
+        SELECT line, sha256, received_at, as_of, unnest(range(len(records) // 2)) AS "index", unnest(records[1:-:2]) AS record, unnest(records[2:-:2]) AS drift, unnest(places) AS place
+        FROM (SELECT line, sha256, "receivedAt" AS received_at, ${asOf} AS as_of, records_of(body, ${quoted(items)}, ${quoted(id)}) AS records, ${places} AS places
           FROM ${envelopesOf(each)} WHERE absent IS NULL))`;
       return !isUpdate ? records : `${records} UNION ALL ${goneRowsSql(each, part)}`;
     })
@@ -115,7 +115,7 @@ const partsSql = ({ list }: Collection, responses: readonly Responses[]): string
 
 const goneRowsSql = (update: Responses, part: number): string => `
       SELECT ${part} AS part, true AS is_update, ${quoted(update.pull)} AS pull, line, 0 AS "index", '' AS raw, "receivedAt" AS received_at, ${asOf} AS as_of,
-        NULL AS record, unnest(absent) AS gone
+        NULL AS record, NULL AS drift, unnest(absent) AS gone
       FROM ${envelopesOf(update)}`;
 
 const noResponses: Responses = { pull: "", paths: [], longestLineBytes: 0 };
