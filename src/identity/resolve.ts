@@ -1,9 +1,13 @@
-import { customerIdOf } from "../core/ids.ts";
-import { type BenchLimits, openBench, type Workbench } from "../mapping/bench.ts";
-import { agreements } from "./matching/agreements.ts";
-import { clusterPairs, type ClusterRules, type Merge } from "./matching/cluster.ts";
-import { linkWeight, scoreRecords, scoredPairs } from "./matching/match.ts";
+import { LIST, STRUCT, structValue, VARCHAR } from "@duckdb/node-api";
+import { openBench, type Workbench } from "../mapping/bench.ts";
+import { quoted } from "../mapping/sql-text.ts";
+import { agreementSql } from "./matching/agreements.ts";
+import { certaintiesIn, prepareHeld } from "./matching/certainties.ts";
+import { clusterPairs, type ClusterRules, type Merge, type Pairs } from "./matching/cluster.ts";
+import { scoredPairs } from "./matching/components.ts";
+import { linkWeight, scoreRecords } from "./matching/match.ts";
 import type { Field } from "./matching/model.ts";
+import { numberRecords } from "./matching/prepare.ts";
 
 /** One record of a collection of customers, with what it says about who it is. */
 export interface IdentityRecord {
@@ -40,23 +44,6 @@ export interface Cluster {
   readonly members: readonly IdentityRecord[];
 }
 
-/** Why two records, each as `<collection>:<key>`, are in one cluster. The edges of a cluster make a tree: between two members there is one path. */
-export interface Edge {
-  readonly a: string;
-  readonly b: string;
-  readonly by: Merge["by"];
-  /** What they agree in: `<space>=<value>` of a key; of likeness each field with the level that it reaches. */
-  readonly evidence: string;
-  /** Of likeness: the log-odds (base 2) that they are one, in thousandths of a bit. */
-  readonly weight: string | null;
-}
-
-/** Who is who, and why. */
-export interface Resolution {
-  readonly clusters: readonly Cluster[];
-  readonly edges: readonly Edge[];
-}
-
 /** What records are compared by, where no explicit key decides. */
 const fields: readonly Field[] = [
   { column: "name", kind: "name" },
@@ -66,137 +53,150 @@ const fields: readonly Field[] = [
   { column: "country", kind: "category" },
 ];
 
-const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
-const recordId = (record: IdentityRecord): string => `${record.collection}:${record.key}`;
+/** What `resolveTables` reads: a row for each record, its explicit keys as a list. */
+export const INPUT_COLUMNS =
+  "source VARCHAR, key VARCHAR, name VARCHAR, email VARCHAR, phone VARCHAR, company VARCHAR, country VARCHAR, clues STRUCT(space VARCHAR, value VARCHAR)[]";
 
 /**
  * Puts records together by people's decisions, by explicit keys, then by how alike they are: the weights are learnt from the records. Two records of a collection that holds
  * one record a customer, or two values in one key space, are never in one cluster. The result does not depend on the order of the records.
+ *
+ * Reads the table `input` (see `INPUT_COLUMNS`; the source is the collection's id), and leaves the tables `member` (collection, key, customer_id, and the position of the record
+ * among those of its customer) and `identity_edges` (a, b, rule, evidence, weight): why two records, each as `<collection>:<key>`, are one customer. The edges of a customer make a tree: between
+ * two members there is one path. A customer's id is a function of its smallest record alone, so that a new, larger member changes no id. Returns how many customers there are.
  */
-export const resolveIdentity = async (records: Iterable<IdentityRecord>, rules: IdentityRules): Promise<readonly Cluster[]> =>
-  (await resolveWithEvidence(records, rules)).clusters;
+export async function resolveTables(bench: Workbench, { onePerCustomer, decisions = [] }: IdentityRules): Promise<number> {
+  await numberRecords(bench);
+  await bench.run("DROP TABLE input");
+  await holdKeys(bench, onePerCustomer);
+  const decided = await decidedPairs(bench, decisions);
+  const certain = await certaintiesIn(bench);
+  const { records } = await scoreRecords(bench, fields, {});
+  const merges: Merge[] = [];
+  const roots = clusterPairs(records, await scoredPairs(bench, linkWeight()), {
+    leastWeight: linkWeight(),
+    ...decided,
+    ...certain,
+    onMerge: merge => merges.push(merge),
+  });
+  await bench.run("CREATE TABLE assigned (n INTEGER, root INTEGER)");
+  await bench.append("assigned", [roots.map((_, n) => n), roots]);
+  await keepMerges(bench, merges);
+  await bench.run(`
+    CREATE TABLE member AS
+    SELECT record.source AS collection, record.key, 'cst_' || left(sha256(first.source || ':' || first.key), 20) AS customer_id,
+      (row_number() OVER (PARTITION BY root ORDER BY record.n) - 1)::INTEGER AS position
+    FROM assigned JOIN record USING (n) JOIN record AS first ON first.n = assigned.root`);
+  await keepEdges(bench);
+  for (const table of working) await bench.run(`DROP TABLE IF EXISTS ${table}`);
+  return records - merges.length;
+}
 
-/** The same with the edges that hold the clusters together. */
-export async function resolveWithEvidence(
+/** What is left of the work. */
+const working = [
+  "record",
+  "pair",
+  "gamma",
+  "sampled",
+  "sampled_gamma",
+  "scored",
+  "component",
+  "missing_pair",
+  "missing_gamma",
+  "missing_scored",
+  "tie",
+  "assigned",
+  "merged",
+];
+
+/** Explicit keys, and each record's own: another record may refer to it. A customer has one value of an explicit key, and one record of a collection that says so. */
+async function holdKeys(bench: Workbench, onePerCustomer: ReadonlySet<string>): Promise<void> {
+  await prepareHeld(bench);
+  const single = [...onePerCustomer].map(quoted).join(", ");
+  const isSingle = single === "" ? "false" : `source IN (${single})`;
+  await bench.run(`INSERT INTO held SELECT n, source, key, ${isSingle} FROM numbered`);
+  await bench.run(
+    "INSERT INTO held SELECT n, clue.space, clue.value, true FROM (SELECT n, unnest(clues) AS clue FROM numbered WHERE len(clues) > 0)",
+  );
+}
+
+/** Decisions about records that are not there (any more) wait for them. */
+async function decidedPairs(bench: Workbench, decisions: readonly Decision[]): Promise<Pick<ClusterRules, "forced" | "apart">> {
+  if (decisions.length === 0) return {};
+  const rows = decisions.map(({ type, a, b }, index) => `(${index}, ${quoted(type)}, ${quoted(a)}, ${quoted(b)})`);
+  const pairsOf = async (type: Decision["type"]) => {
+    const [a, b] = await bench.columns(`
+      SELECT one.n AS a, two.n AS b FROM (VALUES ${rows.join(", ")}) AS decision (at, type, one, two)
+      JOIN numbered AS one ON one.source || ':' || one.key = decision.one JOIN numbered AS two ON two.source || ':' || two.key = decision.two
+      WHERE type = ${quoted(type)} ORDER BY at`);
+    return { a, b } as Pairs;
+  };
+  return { forced: await pairsOf("link"), apart: await pairsOf("unlink") };
+}
+
+const rules: readonly Merge["by"][] = ["decision", "key", "likeness"];
+
+async function keepMerges(bench: Workbench, merges: readonly Merge[]): Promise<void> {
+  const column = (of: (merge: Merge) => number) => Int32Array.from(merges, of);
+  await bench.run("CREATE TABLE merged (a INTEGER, b INTEGER, rule INTEGER, weight DOUBLE)");
+  const weights = Float64Array.from(merges, ({ weight }) => weight ?? 0);
+  await bench.append("merged", [column(({ a }) => a), column(({ b }) => b), column(({ by }) => rules.indexOf(by)), weights]);
+}
+
+async function keepEdges(bench: Workbench): Promise<void> {
+  const id = (record: string) => `${record}.source || ':' || ${record}.key`;
+  const evidence = `CASE merged.rule WHEN 1 THEN tied.key WHEN 2 THEN ${agreementSql(fields)} END`;
+  await bench.run(`
+    CREATE TABLE identity_edges AS
+    SELECT least(${id("l")}, ${id("r")}) AS a, greatest(${id("l")}, ${id("r")}) AS b,
+      CASE merged.rule ${rules.map((rule, index) => `WHEN ${index} THEN ${quoted(rule)}`).join(" ")} END AS rule,
+      nullif(${evidence}, '') AS evidence, CASE merged.rule WHEN 2 THEN printf('%.3f', merged.weight) END AS weight
+    FROM merged JOIN record AS l ON l.n = merged.a JOIN record AS r ON r.n = merged.b
+    LEFT JOIN (SELECT a, b, max(key) AS key FROM tie GROUP BY a, b) AS tied ON merged.rule = 1 AND tied.a = merged.a AND tied.b = merged.b
+    LEFT JOIN (FROM gamma UNION ALL BY NAME FROM missing_gamma) AS level ON merged.rule = 2 AND level.a = merged.a AND level.b = merged.b`);
+}
+
+/** The same for records at hand: their clusters, each sorted by collection, then key. */
+export async function resolveIdentity(
   records: Iterable<IdentityRecord>,
-  { onePerCustomer, decisions = [] }: IdentityRules,
-  limits: BenchLimits = {},
-): Promise<Resolution> {
-  const sorted = [...records].sort((a, b) => compareText(recordId(a), recordId(b)));
-  const bench = await openBench(null, limits);
+  identityRules: IdentityRules,
+): Promise<readonly Cluster[]> {
+  const byId = new Map<string, IdentityRecord>();
+  const bench = await openBench(null);
   try {
-    const pairs = await likePairs(bench, sorted);
-    const ties = explicitTies(sorted);
-    const merges: Merge[] = [];
-    const roots = clusterPairs(sorted.length, pairs, {
-      leastWeight: linkWeight(),
-      ...decidedPairs(sorted, decisions),
-      ties: ties.map(({ pair }) => pair),
-      marksOf: number => marksOf(sorted[number]!, onePerCustomer),
-      onMerge: merge => merges.push(merge),
-    });
-    return { clusters: clustersOf(sorted, roots), edges: await edgesOf(bench, { sorted, merges, ties }) };
+    await bench.run(`CREATE TABLE input (${INPUT_COLUMNS})`);
+    await load(bench, records, byId);
+    await resolveTables(bench, identityRules);
+    const members = await bench.rows(
+      "SELECT customer_id, collection || ':' || key AS record FROM member ORDER BY customer_id, position",
+    );
+    const clusters = Map.groupBy(members, ({ customer_id: id }) => id ?? "");
+    return [...clusters].map(([id, rows]) => ({ id, members: rows.map(({ record }) => byId.get(record ?? "")!) }));
   } finally {
     bench.close();
   }
 }
 
-function clustersOf(sorted: readonly IdentityRecord[], roots: Int32Array): readonly Cluster[] {
-  const clusters = Map.groupBy(sorted.keys(), number => roots[number]!);
-  // The smallest record stands for all, so that a new, larger member changes no id.
-  return [...clusters].map(([root, members]) => ({
-    id: customerIdOf(recordId(sorted[root]!)),
-    members: members.map(number => sorted[number]!),
-  }));
-}
-
-async function edgesOf(
-  bench: Workbench,
-  { sorted, merges, ties }: { sorted: readonly IdentityRecord[]; merges: readonly Merge[]; ties: readonly Tie[] },
-): Promise<readonly Edge[]> {
-  const keys = new Map(ties.map(({ pair: [a, b], key }) => [`${a} ${b}`, key]));
-  const alike = await agreements(
-    bench,
-    fields,
-    merges.filter(({ by }) => by === "likeness"),
-  );
-  const evidence = { decision: () => "", key: (pair: string) => keys.get(pair), likeness: (pair: string) => alike.get(pair) };
-  return merges.map(({ a, b, by, weight }) => ({
-    a: recordId(sorted[a]!),
-    b: recordId(sorted[b]!),
-    by,
-    evidence: evidence[by](`${a} ${b}`) ?? "",
-    weight: weight === null ? null : weight.toFixed(3),
-  }));
-}
-
-/** Decisions about records that are not there (any more) wait for them. */
-function decidedPairs(sorted: readonly IdentityRecord[], decisions: readonly Decision[]): Pick<ClusterRules, "forced" | "apart"> {
-  if (decisions.length === 0) return {};
-  const numbers = new Map(sorted.map((record, number) => [recordId(record), number]));
-  const pairsOf = (type: Decision["type"]) =>
-    decisions.flatMap(decision => {
-      const [a, b] = [numbers.get(decision.a), numbers.get(decision.b)];
-      return decision.type === type && a !== undefined && b !== undefined ? [[a, b] as const] : [];
-    });
-  return { forced: pairsOf("link"), apart: pairsOf("unlink") };
-}
-
-async function likePairs(bench: Workbench, sorted: readonly IdentityRecord[]) {
-  if (sorted.length < 2) return [];
-  await load(bench, sorted);
-  await scoreRecords(bench, fields, {});
-  return scoredPairs(bench);
-}
-
-/** The columns of the matcher's input; the key is the record's number, so that it numbers them as they are sorted here. */
-const columns = ["name", "email", "phone", "company", "country"] as const;
 /** Rows that are handed to DuckDB before it is told to store them. */
 const FLUSH_ROWS = 10_000;
+const texts = ["collection", "key", "name", "email", "phone", "company", "country"] as const;
+const cluesType = LIST(STRUCT({ space: VARCHAR, value: VARCHAR }));
 
-async function load(bench: Workbench, sorted: readonly IdentityRecord[]): Promise<void> {
-  await bench.run(`CREATE TABLE input (source VARCHAR, key VARCHAR, ${columns.map(column => `${column} VARCHAR`).join(", ")})`);
+async function load(bench: Workbench, records: Iterable<IdentityRecord>, byId: Map<string, IdentityRecord>): Promise<void> {
   const appender = await bench.connection.createAppender("input");
-  for (const [number, record] of sorted.entries()) {
-    appender.appendVarchar("");
-    appender.appendVarchar(String(number).padStart(10, "0"));
-    for (const column of columns) {
+  for (const record of records) {
+    byId.set(`${record.collection}:${record.key}`, record);
+    for (const column of texts) {
       const value = record[column];
       if (value === null) appender.appendNull();
       else appender.appendVarchar(value);
     }
+    appender.appendList(
+      record.clues.map(clue => structValue({ ...clue })),
+      cluesType,
+    );
     appender.endRow();
-    if ((number + 1) % FLUSH_ROWS === 0) appender.flushSync();
+    if (byId.size % FLUSH_ROWS === 0) appender.flushSync();
   }
   appender.closeSync();
-}
-
-/** Two records that carry the same explicit key, `<space>=<value>`. */
-interface Tie {
-  readonly pair: readonly [number, number];
-  readonly key: string;
-}
-
-/** Neighbours among the records that carry the same explicit key, by key in code unit order. */
-function explicitTies(sorted: readonly IdentityRecord[]): readonly Tie[] {
-  const byKey = new Map<string, number[]>();
-  for (const [number, record] of sorted.entries()) {
-    const own = { space: record.collection, value: record.key };
-    for (const { space, value } of [own, ...record.clues]) append(byKey, `${space}=${value}`, number);
-  }
-  return [...byKey]
-    .sort(([a], [b]) => compareText(a, b))
-    .flatMap(([key, holders]) => holders.slice(1).map((b, index) => ({ pair: [holders[index]!, b] as const, key })));
-}
-
-function append<T>(map: Map<string, T[]>, name: string, item: T): void {
-  const items = map.get(name);
-  if (items) items.push(item);
-  else map.set(name, [item]);
-}
-
-/** The spaces in which a customer has one value: every explicit key, and a collection that holds one record a customer. */
-function marksOf(record: IdentityRecord, onePerCustomer: ReadonlySet<string>): ReadonlyMap<string, string> {
-  const own = onePerCustomer.has(record.collection) ? [[record.collection, record.key] as const] : [];
-  return new Map([...record.clues.map(({ space, value }) => [space, value] as const), ...own]);
 }

@@ -17,7 +17,9 @@ const accuracy = (right: number, found: number, true_: number): Accuracy => {
  * Holds the table `cluster` (source, key, cluster) against the table `truth` (source, key, entity). By pairs: two records of one entity in one
  * cluster are right. By clusters: a cluster is right when it is exactly an entity.
  */
-export async function measureAccuracy(engine: Engine): Promise<{ readonly pairs: Accuracy; readonly clusters: Accuracy }> {
+export async function measureAccuracy(
+  engine: Pick<Engine, "rows">,
+): Promise<{ readonly pairs: Accuracy; readonly clusters: Accuracy }> {
   const number = async (sql: string) => Number((await engine.rows(`SELECT (${sql})::DOUBLE AS amount`))[0]?.["amount"] ?? 0);
   const pairsIn = (groups: string) =>
     number(

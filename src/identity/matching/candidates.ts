@@ -18,6 +18,9 @@ const MAX_PAIRS_PER_RULE = 12;
 /** Pairs that all rules may bring: so many for each record, but some hundred thousand are no trouble for a small input. */
 const MAX_PAIRS_PER_RECORD = 6;
 const FREE_PAIRS = 400_000;
+/** From so many records on, rules are measured by some of their blocks, drawn by hash: one in so many. */
+const MEASURED_WHOLE = 400_000;
+const SAMPLED_BLOCKS = 8;
 /** A rule whose large blocks were left out for more than this share of the records does not stand for the narrower rules. */
 const MAX_LEFT_OUT = 0.01;
 
@@ -75,7 +78,7 @@ export async function chooseRules(
   atMost: number,
 ): Promise<BlockingRule[]> {
   const measured: Measured[] = [];
-  for (const rule of possibleRules(fields)) measured.push(await measureRule(engine, rule));
+  for (const rule of possibleRules(fields)) measured.push(await measureRule(engine, rule, records));
   const bearable = measured.filter(({ reached, pairs }) => reached > 0 && pairs <= MAX_PAIRS_PER_RULE * records);
   bearable.sort((a, b) => a.pairs / a.reached - b.pairs / b.reached);
   const most = Math.max(FREE_PAIRS, MAX_PAIRS_PER_RECORD * records);
@@ -88,32 +91,48 @@ export async function chooseRules(
   return chosen.map(({ rule }) => rule);
 }
 
-async function measureRule(engine: Engine, rule: BlockingRule): Promise<Measured> {
+async function measureRule(engine: Engine, rule: BlockingRule, records: number): Promise<Measured> {
   const key = keyOf(rule);
+  const times = records > MEASURED_WHOLE ? SAMPLED_BLOCKS : 1;
+  const sampled = times === 1 ? "" : `AND hash(${key}) % ${times} = 0`;
   const [row] = await engine.rows(`
     SELECT coalesce(sum(size) FILTER (size <= ${MAX_BLOCK}), 0) AS reached, coalesce(sum(size) FILTER (size > ${MAX_BLOCK}), 0) AS left_out,
       coalesce(sum(size * (size - 1) / 2) FILTER (size <= ${MAX_BLOCK}), 0) AS pairs
-    FROM (SELECT count(*) AS size FROM record WHERE ${key} IS NOT NULL GROUP BY ${key} HAVING count(*) > 1)`);
-  return { rule, reached: Number(row?.["reached"]), pairs: Number(row?.["pairs"]), leftOut: Number(row?.["left_out"]) };
+    FROM (SELECT count(*) AS size FROM record WHERE ${key} IS NOT NULL ${sampled} GROUP BY ${key} HAVING count(*) > 1)`);
+  const of = (name: string) => Number(row?.[name]) * times;
+  return { rule, reached: of("reached"), pairs: of("pairs"), leftOut: of("left_out") };
 }
 
 /** Whether a rule brings every pair of another that matters. */
 const covers = (wide: Measured, narrow: Measured, records: number): boolean =>
   wide.leftOut <= MAX_LEFT_OUT * records && wide.rule.parts.every(part => narrow.rule.parts.includes(part));
 
-/** The pairs of one rule, smaller number first, as a query. */
-function pairsOf(rule: BlockingRule, acrossOnly: boolean): string {
-  const key = keyOf(rule);
-  const blocks = `SELECT n, source, ${key} AS block FROM record WHERE block IS NOT NULL QUALIFY count(*) OVER (PARTITION BY block) BETWEEN 2 AND ${MAX_BLOCK}`;
-  const across = acrossOnly ? "AND l.source <> r.source" : "";
-  return `SELECT l.n AS a, r.n AS b FROM (${blocks}) AS l JOIN (${blocks}) AS r ON l.block = r.block AND l.n < r.n ${across}`;
+const blockOf = (index: number): string => `block_${index}`;
+
+/** Makes the table `blocked`: for each record its block by each rule, as the smallest record of the block; NULL where there is none or it is too large. */
+async function blockRecords(engine: Engine, rules: readonly BlockingRule[]): Promise<void> {
+  const joins = rules.map(
+    (rule, index) => `LEFT JOIN (
+      SELECT ${keyOf(rule)} AS value, min(n) AS first FROM record WHERE value IS NOT NULL GROUP BY value HAVING count(*) BETWEEN 2 AND ${MAX_BLOCK}
+    ) AS of_${index} ON of_${index}.value = ${keyOf(rule)}`,
+  );
+  const blocks = rules.map((_, index) => `of_${index}.first AS ${blockOf(index)}`);
+  await engine.run(`CREATE OR REPLACE TABLE blocked AS SELECT n, source, ${blocks.join(", ")} FROM record ${joins.join(" ")}`);
 }
 
-/** Makes the table `pair` (a, b): every pair that some rule brings, once. Returns how many there are. */
+/** Makes the table `pair` (a, b): every pair that some rule brings, once and smaller number first. Returns how many there are. */
 export async function collectPairs(engine: Engine, rules: readonly BlockingRule[], acrossOnly: boolean): Promise<number> {
-  const none = "SELECT n AS a, n AS b FROM record WHERE FALSE";
-  const all = [none, ...rules.map(rule => pairsOf(rule, acrossOnly))].join(" UNION ");
-  await engine.run(`CREATE OR REPLACE TABLE pair AS ${all}`);
+  await engine.run("CREATE OR REPLACE TABLE pair (a INTEGER, b INTEGER)");
+  if (rules.length > 0) await blockRecords(engine, rules);
+  const across = acrossOnly ? "AND l.source <> r.source" : "";
+  for (const index of rules.keys()) {
+    // What an earlier rule brings is told by its blocks: to sort all pairs out afterwards takes several times as long.
+    const isNew = Array.from({ length: index }, (_, at) => `AND coalesce(l.${blockOf(at)} <> r.${blockOf(at)}, true)`);
+    await engine.run(`
+      INSERT INTO pair SELECT l.n, r.n FROM blocked AS l JOIN blocked AS r
+      ON l.${blockOf(index)} = r.${blockOf(index)} AND l.n < r.n ${across} ${isNew.join(" ")}`);
+  }
+  await engine.run("DROP TABLE IF EXISTS blocked");
   const [row] = await engine.rows("SELECT count(*) AS pairs FROM pair");
   return Number(row?.["pairs"]);
 }

@@ -1,8 +1,19 @@
-/** A scored pair of records, by their numbers; `weight` is the log-odds (base 2) that they are one entity. */
-export interface ScoredPair {
-  readonly a: number;
-  readonly b: number;
-  readonly weight: number;
+/** Pairs of records by their numbers, a column each. */
+export interface Pairs {
+  readonly a: Int32Array;
+  readonly b: Int32Array;
+}
+
+/** Pairs, each once and with the smaller record first; `weight` is the log-odds (base 2) that they are one entity. */
+export interface ScoredPairs extends Pairs {
+  readonly weight: Float64Array;
+}
+
+/** Spaces in which an entity has one value at most, and the value there that a record has: a row for each, by record. Spaces and values by number. */
+export interface Marks {
+  readonly record: Int32Array;
+  readonly space: Int32Array;
+  readonly value: Int32Array;
 }
 
 /** What is known of records apart from how alike they are. */
@@ -10,13 +21,13 @@ export interface ClusterRules {
   /** A pair links from this weight on. */
   readonly leastWeight: number;
   /** Pairs that somebody has said are one entity; nothing speaks against them but a mark of `apart`. */
-  readonly forced?: readonly (readonly [number, number])[];
+  readonly forced?: Pairs;
   /** Pairs that somebody has said are two entities; nothing speaks for them. */
-  readonly apart?: readonly (readonly [number, number])[];
+  readonly apart?: Pairs;
   /** Pairs that are one entity for certain, best first. */
-  readonly ties: readonly (readonly [number, number])[];
-  /** Spaces in which an entity has one value at most, and the record's value there: two records that differ in one are never put together. */
-  readonly marksOf: (record: number) => ReadonlyMap<string, string> | undefined;
+  readonly ties: Pairs;
+  /** Two records that differ in a mark are never put together. */
+  readonly marks: Marks;
   /** Told of every two clusters that become one: by what, and for likeness of which weight. The links that are told make a forest. */
   readonly onMerge?: (merge: Merge) => void;
 }
@@ -28,6 +39,9 @@ export interface Merge {
   readonly by: "decision" | "key" | "likeness";
   readonly weight: number | null;
 }
+
+export const noPairs: Pairs = { a: new Int32Array(), b: new Int32Array() };
+export const noMarks: Marks = { record: new Int32Array(), space: new Int32Array(), value: new Int32Array() };
 
 /** No single pair may outweigh a whole cluster that contradicts it. */
 const MAX_SAY = 12;
@@ -42,116 +56,192 @@ const UNKNOWN_SAY = -2;
  * two entities belongs to neither. The result does not depend on the order of the pairs.
  * @returns for every record the smallest record of its cluster
  */
-export function clusterPairs(records: number, pairs: readonly ScoredPair[], rules: ClusterRules): Int32Array {
-  const clusters = new Clusters(records, rules.marksOf, rules.apart ?? []);
+export function clusterPairs(records: number, pairs: ScoredPairs, rules: ClusterRules): Int32Array {
+  const clusters = new Clusters(records, rules.marks, rules.apart ?? noPairs);
   const note = (isMerged: boolean, merge: Merge) => isMerged && rules.onMerge?.(merge);
-  for (const [a, b] of rules.forced ?? []) note(clusters.force(a, b), { a, b, by: "decision", weight: null });
-  for (const [a, b] of rules.ties)
+  const { forced = noPairs, ties } = rules;
+  for (const [at, a] of forced.a.entries())
+    note(clusters.force(a, forced.b[at]!), { a, b: forced.b[at]!, by: "decision", weight: null });
+  for (const [at, a] of ties.a.entries())
     note(
-      clusters.merge(a, b, () => true),
-      { a, b, by: "key", weight: null },
+      clusters.merge(a, ties.b[at]!, () => true),
+      { a, b: ties.b[at]!, by: "key", weight: null },
     );
-  const says = new Map<number, number>();
-  for (const { a, b, weight } of pairs) says.set(a * records + b, Math.max(-MAX_SAY, Math.min(MAX_SAY, weight)));
-  const say = (x: number, y: number) => says.get(x < y ? x * records + y : y * records + x) ?? UNKNOWN_SAY;
-  const agree = (left: readonly number[], right: readonly number[]) =>
-    left.reduce((sum, x) => right.reduce((inner, y) => inner + say(x, y), sum), 0) > 0;
-  const links = pairs
-    .filter(({ weight }) => weight >= rules.leastWeight)
-    .sort((p, q) => q.weight - p.weight || p.a - q.a || p.b - q.b);
-  const linksOf = linksByRecord(links);
-  for (const link of links) {
-    const isClear = !hasRival(clusters, linksOf, link, link.a, link.b) && !hasRival(clusters, linksOf, link, link.b, link.a);
-    if (isClear) note(clusters.merge(link.a, link.b, agree), { ...link, by: "likeness" });
+  const says = new Says(records, pairs);
+  const agree = (left: number, right: number) => clusters.sumOf(left, right, (x, y) => says.of(x, y)) > 0;
+  const links = linksBetween(clusters, pairs, rules.leastWeight);
+  const linksOf = byRecord(records, links);
+  for (const [at, a] of links.a.entries()) {
+    const [b, weight] = [links.b[at]!, links.weight[at]!];
+    const isClear =
+      !hasRival(clusters, { links, linksOf }, weight, a, b) && !hasRival(clusters, { links, linksOf }, weight, b, a);
+    if (isClear) note(clusters.merge(a, b, agree), { a, b, by: "likeness", weight });
   }
-  return clusters.roots;
+  return clusters.roots();
 }
 
-function linksByRecord(links: readonly ScoredPair[]): ReadonlyMap<number, readonly ScoredPair[]> {
-  const byRecord = new Map<number, ScoredPair[]>();
-  for (const link of links) {
-    for (const record of [link.a, link.b]) {
-      const known = byRecord.get(record);
-      if (known) known.push(link);
-      else byRecord.set(record, [link]);
-    }
+/** The pairs that link two clusters, best first. */
+function linksBetween(clusters: Clusters, { a, b, weight }: ScoredPairs, leastWeight: number): ScoredPairs {
+  const order = a
+    .map((_, at) => at)
+    .filter(at => weight[at]! >= leastWeight && !clusters.areOne(a[at]!, b[at]!))
+    .sort((p, q) => weight[q]! - weight[p]! || a[p]! - a[q]! || b[p]! - b[q]!);
+  return { a: order.map(at => a[at]!), b: order.map(at => b[at]!), weight: Float64Array.from(order, at => weight[at]!) };
+}
+
+/** For each record the places of its pairs, in their order: `items` from `starts[record]` to `starts[record + 1]`. */
+interface Places {
+  readonly starts: Int32Array;
+  readonly items: Int32Array;
+}
+
+function byRecord(records: number, { a, b }: Pairs): Places {
+  const starts = new Int32Array(records + 1);
+  for (let at = 0; at < a.length; at++) {
+    starts[a[at]! + 1]!++;
+    starts[b[at]! + 1]!++;
   }
-  return byRecord;
+  for (let record = 0; record < records; record++) starts[record + 1]! += starts[record]!;
+  const [next, items] = [starts.slice(), new Int32Array(2 * a.length)];
+  for (let at = 0; at < a.length; at++) {
+    items[next[a[at]!]!++] = at;
+    items[next[b[at]!]!++] = at;
+  }
+  return { starts, items };
 }
 
 /** Whether a record has a link that is nearly as good to something that can never be one with the other end. */
 function hasRival(
   clusters: Clusters,
-  linksOf: ReadonlyMap<number, readonly ScoredPair[]>,
-  { weight }: ScoredPair,
+  { links, linksOf }: { readonly links: ScoredPairs; readonly linksOf: Places },
+  weight: number,
   record: number,
   other: number,
 ): boolean {
-  for (const rival of linksOf.get(record) ?? []) {
-    if (rival.weight < weight - MIN_LEAD) return false;
-    const end = rival.a === record ? rival.b : rival.a;
+  for (let place = linksOf.starts[record]!; place < linksOf.starts[record + 1]!; place++) {
+    const at = linksOf.items[place]!;
+    if (links.weight[at]! < weight - MIN_LEAD) return false;
+    const end = links.a[at] === record ? links.b[at]! : links.a[at]!;
     if (!clusters.areOne(end, record) && clusters.areContrary(end, other)) return true;
   }
   return false;
 }
 
+/** What each pair says, found by its smaller record. */
+class Says {
+  readonly #starts: Int32Array;
+  readonly #others: Int32Array;
+  readonly #weights: Float64Array;
+
+  constructor(records: number, { a, b, weight }: ScoredPairs) {
+    this.#starts = new Int32Array(records + 1);
+    for (const record of a) this.#starts[record + 1]!++;
+    for (let record = 0; record < records; record++) this.#starts[record + 1]! += this.#starts[record]!;
+    const next = this.#starts.slice();
+    [this.#others, this.#weights] = [new Int32Array(a.length), new Float64Array(a.length)];
+    for (let at = 0; at < a.length; at++) {
+      const place = next[a[at]!]!++;
+      this.#others[place] = b[at]!;
+      this.#weights[place] = Math.max(-MAX_SAY, Math.min(MAX_SAY, weight[at]!));
+    }
+  }
+
+  of(x: number, y: number): number {
+    const [small, large] = x < y ? [x, y] : [y, x];
+    for (let place = this.#starts[small]!; place < this.#starts[small + 1]!; place++)
+      if (this.#others[place] === large) return this.#weights[place]!;
+    return UNKNOWN_SAY;
+  }
+}
+
+/** The marks of a cluster: space, value, space, value and so on. */
+type MarkList = readonly number[];
+
 /** Disjoint sets, each by its smallest record, that remember the marks of their members. */
 class Clusters {
-  readonly roots: Int32Array;
-  readonly #members = new Map<number, number[]>();
-  readonly #marks = new Map<number, ReadonlyMap<string, string>>();
-  readonly #marksOf: ClusterRules["marksOf"];
-
+  readonly #parent: Int32Array;
+  /** The members of a set as a chain from its root on, -1 at its end. */
+  readonly #next: Int32Array;
+  readonly #last: Int32Array;
+  readonly #given: Marks;
+  readonly #givenStarts: Int32Array;
+  /** Of sets that were merged. */
+  readonly #marks = new Map<number, MarkList>();
   /** By record: those that it was said not to be one with. */
   readonly #apart = new Map<number, Set<number>>();
 
-  constructor(records: number, marksOf: ClusterRules["marksOf"], apart: readonly (readonly [number, number])[]) {
-    this.roots = Int32Array.from({ length: records }, (_, record) => record);
-    this.#marksOf = marksOf;
-    for (const [a, b] of apart) {
+  constructor(records: number, marks: Marks, apart: Pairs) {
+    this.#parent = Int32Array.from({ length: records }, (_, record) => record);
+    this.#next = new Int32Array(records).fill(-1);
+    this.#last = this.#parent.slice();
+    this.#given = marks;
+    this.#givenStarts = startsOf(records, marks.record);
+    for (const [at, a] of apart.a.entries()) {
+      const b = apart.b[at]!;
       this.#apart.set(a, (this.#apart.get(a) ?? new Set()).add(b));
       this.#apart.set(b, (this.#apart.get(b) ?? new Set()).add(a));
     }
   }
 
+  roots(): Int32Array {
+    return this.#parent.map((_, record) => this.#rootOf(record));
+  }
+
   /** Merges whatever the marks say, and says whether it did; of two marks in one space the smaller record's counts from then on. */
   force(a: number, b: number): boolean {
-    const [keep, lose] = [Math.min(this.roots[a]!, this.roots[b]!), Math.max(this.roots[a]!, this.roots[b]!)];
+    const [keep, lose] = this.#rootsOf(a, b);
     if (keep === lose || this.#areApart(keep, lose)) return false;
-    this.#unite(keep, lose, new Map([...(this.#marksIn(lose) ?? []), ...(this.#marksIn(keep) ?? [])]));
+    const kept = this.#marksIn(keep);
+    this.#unite(keep, lose, [...kept, ...added(kept, this.#marksIn(lose))]);
     return true;
   }
 
   areOne(a: number, b: number): boolean {
-    return this.roots[a] === this.roots[b];
+    return this.#rootOf(a) === this.#rootOf(b);
   }
 
   /** Whether their marks keep two records' clusters apart for ever. */
   areContrary(a: number, b: number): boolean {
-    if (this.areOne(a, b)) return false;
-    return (
-      this.#areApart(this.roots[a]!, this.roots[b]!) ||
-      united(this.#marksIn(this.roots[a]!), this.#marksIn(this.roots[b]!)) === "conflict"
-    );
+    const [one, two] = this.#rootsOf(a, b);
+    return one !== two && (this.#areApart(one, two) || areInConflict(this.#marksIn(one), this.#marksIn(two)));
   }
 
   /** Merges where marks, somebody's word and the members allow it; says whether it did. */
-  merge(a: number, b: number, mayMerge: (left: readonly number[], right: readonly number[]) => boolean): boolean {
-    const [keep, lose] = [Math.min(this.roots[a]!, this.roots[b]!), Math.max(this.roots[a]!, this.roots[b]!)];
+  merge(a: number, b: number, mayMerge: (left: number, right: number) => boolean): boolean {
+    const [keep, lose] = this.#rootsOf(a, b);
     if (keep === lose) return false;
-    const marks = united(this.#marksIn(keep), this.#marksIn(lose));
-    if (marks === "conflict" || this.#areApart(keep, lose)) return false;
-    if (!mayMerge(this.#membersOf(keep), this.#membersOf(lose))) return false;
-    this.#unite(keep, lose, marks);
+    const [kept, lost] = [this.#marksIn(keep), this.#marksIn(lose)];
+    if (areInConflict(kept, lost) || this.#areApart(keep, lose) || !mayMerge(keep, lose)) return false;
+    const more = added(kept, lost);
+    this.#unite(keep, lose, more.length === 0 ? kept : [...kept, ...more]);
     return true;
   }
 
-  #unite(keep: number, lose: number, marks: ReadonlyMap<string, string> | undefined): void {
-    const [kept, lost] = [this.#membersOf(keep), this.#membersOf(lose)];
-    for (const record of lost) this.roots[record] = keep;
-    this.#members.set(keep, [...kept, ...lost]);
-    this.#members.delete(lose);
-    if (marks) this.#marks.set(keep, marks);
+  /** The sum over all pairs of a member of one set, by its root, and a member of another. */
+  sumOf(left: number, right: number, of: (x: number, y: number) => number): number {
+    let sum = 0;
+    for (let x = left; x >= 0; x = this.#next[x]!) for (let y = right; y >= 0; y = this.#next[y]!) sum += of(x, y);
+    return sum;
+  }
+
+  #rootOf(record: number): number {
+    const parent = this.#parent;
+    let root = record;
+    while (parent[root] !== root) root = parent[root] = parent[parent[root]!]!;
+    return root;
+  }
+
+  #rootsOf(a: number, b: number): [smaller: number, larger: number] {
+    const [one, two] = [this.#rootOf(a), this.#rootOf(b)];
+    return one < two ? [one, two] : [two, one];
+  }
+
+  #unite(keep: number, lose: number, marks: MarkList): void {
+    this.#parent[lose] = keep;
+    this.#next[this.#last[keep]!] = lose;
+    this.#last[keep] = this.#last[lose]!;
+    this.#marks.delete(lose);
+    if (marks.length > 0) this.#marks.set(keep, marks);
   }
 
   #areApart(one: number, two: number): boolean {
@@ -160,20 +250,44 @@ class Clusters {
     return this.#membersOf(one).some(record => [...(this.#apart.get(record) ?? [])].some(other => others.has(other)));
   }
 
-  #membersOf(root: number): readonly number[] {
-    return this.#members.get(root) ?? [root];
+  #membersOf(root: number): number[] {
+    const members = [];
+    for (let record = root; record >= 0; record = this.#next[record]!) members.push(record);
+    return members;
   }
 
-  #marksIn(root: number): ReadonlyMap<string, string> | undefined {
-    return this.#marks.get(root) ?? this.#marksOf(root);
+  #marksIn(root: number): MarkList {
+    const known = this.#marks.get(root);
+    if (known) return known;
+    const marks = [];
+    for (let at = this.#givenStarts[root]!; at < this.#givenStarts[root + 1]!; at++)
+      marks.push(this.#given.space[at]!, this.#given.value[at]!);
+    return marks;
   }
 }
 
-function united(
-  left: ReadonlyMap<string, string> | undefined,
-  right: ReadonlyMap<string, string> | undefined,
-): ReadonlyMap<string, string> | undefined | "conflict" {
-  if (!left || !right) return left ?? right;
-  for (const [space, value] of right) if ((left.get(space) ?? value) !== value) return "conflict";
-  return new Map([...left, ...right]);
+/** Where the rows of each record begin in a column that is in the order of records. */
+function startsOf(records: number, column: Int32Array): Int32Array {
+  const starts = new Int32Array(records + 1);
+  for (const record of column) starts[record + 1]!++;
+  for (let record = 0; record < records; record++) starts[record + 1]! += starts[record]!;
+  return starts;
+}
+
+function areInConflict(left: MarkList, right: MarkList): boolean {
+  for (let l = 0; l < left.length; l += 2)
+    for (let r = 0; r < right.length; r += 2) if (left[l] === right[r] && left[l + 1] !== right[r + 1]) return true;
+  return false;
+}
+
+/** The marks of `more` in spaces in which `marks` has none. */
+function added(marks: MarkList, more: MarkList): MarkList {
+  const lacking = [];
+  for (let at = 0; at < more.length; at += 2) if (!hasSpace(marks, more[at]!)) lacking.push(more[at]!, more[at + 1]!);
+  return lacking;
+}
+
+function hasSpace(marks: MarkList, space: number): boolean {
+  for (let at = 0; at < marks.length; at += 2) if (marks[at] === space) return true;
+  return false;
 }

@@ -1,9 +1,9 @@
+import type { Pairs, ScoredPairs } from "./cluster.ts";
 import type { Engine } from "./engine.ts";
 import { compareAll, type Learnt, score } from "./estimate.ts";
 
 /** Records that links may hang together for all their pairs to be looked at. */
 const MAX_COMPONENT = 60;
-const ROWS_AT_ONCE = 5_000;
 
 /** Scores the pairs between records that links hang together and that no blocking rule brought, so that they have a say in the clusters. */
 export async function completeComponents(
@@ -12,15 +12,10 @@ export async function completeComponents(
   { leastWeight, acrossOnly }: { leastWeight: number; acrossOnly: boolean },
 ): Promise<void> {
   const { estimates, records } = learnt;
-  const links = await engine.rows(`SELECT a, b FROM scored WHERE weight >= ${leastWeight}`);
-  const components = componentsOf(
-    records,
-    links.map(({ a, b }) => [Number(a), Number(b)] as const),
-  );
+  const [a, b] = (await engine.columns(`SELECT a, b FROM scored WHERE weight >= ${leastWeight}`)) as [Int32Array, Int32Array];
+  const [roots, members] = componentsOf(records, { a, b });
   await engine.run("CREATE OR REPLACE TABLE component (root INTEGER, n INTEGER)");
-  const rows = components.flatMap(members => members.map(n => `(${members[0]}, ${n})`));
-  for (let at = 0; at < rows.length; at += ROWS_AT_ONCE)
-    await engine.run(`INSERT INTO component VALUES ${rows.slice(at, at + ROWS_AT_ONCE).join(",")}`);
+  await engine.append("component", [roots, members]);
   const across = acrossOnly
     ? "JOIN record AS one ON one.n = l.n JOIN record AS two ON two.n = r.n AND one.source <> two.source"
     : "";
@@ -38,19 +33,29 @@ export async function completeComponents(
   await engine.run("INSERT INTO scored SELECT * FROM missing_scored");
 }
 
-/** The records that links hang together, by more than one link and not too many; each by its smallest first. */
-function componentsOf(records: number, links: readonly (readonly [number, number])[]): number[][] {
+/** The records that links hang together, more than two and not too many: for each the smallest of its component, and the record itself. */
+function componentsOf(records: number, { a, b }: Pairs): [roots: Int32Array, members: Int32Array] {
   const parent = Int32Array.from({ length: records }, (_, record) => record);
   const rootOf = (record: number): number => {
     let root = record;
     while (parent[root] !== root) root = parent[root] = parent[parent[root]!]!;
     return root;
   };
-  for (const [a, b] of links) {
-    const [one, two] = [rootOf(a), rootOf(b)];
+  for (let at = 0; at < a.length; at++) {
+    const [one, two] = [rootOf(a[at]!), rootOf(b[at]!)];
     parent[Math.max(one, two)] = Math.min(one, two);
   }
-  const linked = [...new Set(links.flat())].sort((a, b) => a - b);
-  const members = Map.groupBy(linked, rootOf);
-  return [...members.values()].filter(({ length }) => length > 2 && length <= MAX_COMPONENT);
+  const sizes = new Int32Array(records);
+  for (let record = 0; record < records; record++) sizes[rootOf(record)]!++;
+  const isLooked = (record: number) => sizes[rootOf(record)]! > 2 && sizes[rootOf(record)]! <= MAX_COMPONENT;
+  const members = parent.map((_, record) => record).filter(isLooked);
+  return [members.map(rootOf), members];
+}
+
+/** The scored pairs that matter: those that speak against being one entity do so only between records that something speaks for. */
+export async function scoredPairs(engine: Engine, leastWeight: number): Promise<ScoredPairs> {
+  const [a, b, weight] = (await engine.columns(`
+    WITH linked AS (SELECT a AS n FROM scored WHERE weight >= ${leastWeight} UNION SELECT b FROM scored WHERE weight >= ${leastWeight})
+    SELECT a, b, weight FROM scored WHERE a IN (FROM linked) AND b IN (FROM linked)`)) as [Int32Array, Int32Array, Float64Array];
+  return { a, b, weight };
 }

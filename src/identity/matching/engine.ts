@@ -1,5 +1,4 @@
+import type { Workbench } from "../../mapping/bench.ts";
+
 /** What the matcher needs of DuckDB: statements run one after another on one connection. */
-export interface Engine {
-  run(sql: string): Promise<void>;
-  rows(sql: string): Promise<readonly Readonly<Record<string, string | null>>[]>;
-}
+export type Engine = Pick<Workbench, "run" | "rows" | "columns" | "append">;

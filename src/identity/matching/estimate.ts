@@ -196,6 +196,9 @@ const weightOf = (estimates: readonly FieldEstimate[], levels: readonly number[]
 /** Records that the average frequency of a value is worth: in a handful of records every value is frequent, and none is. */
 const EXPECTED_RECORDS = 500;
 
+/** A number as SQL that DuckDB takes for a double; without an exponent it would reckon in decimals, which is slow. */
+const double = (value: number): string => value.toExponential();
+
 /** What a table of levels is scored by. */
 export interface Learnt {
   readonly estimates: readonly FieldEstimate[];
@@ -206,13 +209,13 @@ export interface Learnt {
 /** Makes the table `scored` (a, b, weight) out of a table of levels: prior and level weights, "equal" by how rare the value is. */
 export async function score(engine: Engine, { estimates, prior, records }: Learnt, from: string, into: string): Promise<void> {
   const terms = estimates.map((estimate, index) => {
-    const weights = levelNames(estimate.field).map((_, level) => `WHEN ${level} THEN ${levelWeight(estimate, level)}`);
+    const weights = levelNames(estimate.field).map((_, level) => `WHEN ${level} THEN ${double(levelWeight(estimate, level))}`);
     const [equal = 1] = estimate.u;
-    const share = `(l.same_${index} + ${equal * EXPECTED_RECORDS}) / ${records + EXPECTED_RECORDS}`;
-    const rare = `log2(${equal} / greatest(${share}, ${equal / 1000}))`;
-    return `coalesce(CASE g${index} ${weights.join(" ")} END, 0) + CASE g${index} WHEN 0 THEN ${rare} ELSE 0 END`;
+    const share = `(l.same_${index} + ${double(equal * EXPECTED_RECORDS)}) / ${double(records + EXPECTED_RECORDS)}`;
+    const rare = `log2(${double(equal)} / greatest(${share}, ${double(equal / 1000)}))`;
+    return `coalesce(CASE g${index} ${weights.join(" ")} END, 0e0) + CASE g${index} WHEN 0 THEN ${rare} ELSE 0e0 END`;
   });
   await engine.run(`
-    CREATE OR REPLACE TABLE ${into} AS SELECT a, b, (${prior} + ${terms.join(" + ")})::DOUBLE AS weight
+    CREATE OR REPLACE TABLE ${into} AS SELECT a, b, ${double(prior)} + ${terms.join(" + ")} AS weight
     FROM ${from} JOIN record AS l ON l.n = a`);
 }

@@ -1,7 +1,8 @@
-import { named } from "../../mapping/sql-text.ts";
+import { named, quoted } from "../../mapping/sql-text.ts";
 import { type BlockingRule, chooseRules, collectPairs, declaredRules } from "./candidates.ts";
-import { clusterPairs, type ClusterRules, type ScoredPair } from "./cluster.ts";
-import { completeComponents } from "./components.ts";
+import { certaintiesIn, prepareHeld } from "./certainties.ts";
+import { clusterPairs, type ClusterRules } from "./cluster.ts";
+import { completeComponents, scoredPairs } from "./components.ts";
 import type { Engine } from "./engine.ts";
 import {
   compareAll,
@@ -13,7 +14,7 @@ import {
   score,
 } from "./estimate.ts";
 import type { Field, MatchModel } from "./model.ts";
-import { prepareRecords } from "./prepare.ts";
+import { numberRecords, prepareRecords } from "./prepare.ts";
 import { inferFields } from "./profile.ts";
 
 /** How records were compared, and the model that was learnt from them. */
@@ -41,7 +42,7 @@ const MAX_RULES = 14;
 export const linkWeight = (threshold = DEFAULT_THRESHOLD): number => Math.log2(threshold / (1 - threshold));
 
 /**
- * Compares the records of `input` (source, key, and columns as text) and leaves the pairs that were looked at as the table `scored` (a, b, weight), by
+ * Compares the records of `numbered` (n, source, key, and columns as text), which it drops, and leaves the pairs that were looked at as the table `scored` (a, b, weight), by
  * the records' numbers in the order of source and key. Needs no labels: what agreement means is learnt from the records.
  */
 export async function scoreRecords(
@@ -65,63 +66,40 @@ async function learn(engine: Engine, fields: readonly Field[], rules: readonly B
   return { estimates, prior: await estimatePrior(engine, estimates, records), records };
 }
 
-/** The scored pairs that matter: those that speak against being one entity do so only between records that something speaks for. */
-export async function scoredPairs(engine: Engine, leastWeight = linkWeight()): Promise<ScoredPair[]> {
-  const rows = await engine.rows(`
-    WITH linked AS (SELECT a AS n FROM scored WHERE weight >= ${leastWeight} UNION SELECT b FROM scored WHERE weight >= ${leastWeight})
-    SELECT a, b, weight FROM scored WHERE a IN (FROM linked) AND b IN (FROM linked)`);
-  return rows.map(row => ({ a: Number(row["a"]), b: Number(row["b"]), weight: Number(row["weight"]) }));
-}
-
 /** Finds the records of `input` that are one entity and leaves them as the table `cluster` (source, key, cluster). */
 export async function matchRecords(engine: Engine, columns: readonly string[], model: MatchModel): Promise<MatchReport> {
   const usable = columns.filter(column => ![...(model.ignore ?? []), ...(model.keys ?? [])].includes(column));
   const fields = model.fields ?? (await inferFields(engine, "input", usable));
+  await numberRecords(engine);
+  const certain = await certainties(engine, model);
   const scoring = await scoreRecords(engine, fields, model);
   const leastWeight = linkWeight(model.threshold);
   const pairs = await scoredPairs(engine, leastWeight);
-  const clusters = clusterPairs(scoring.records, pairs, { leastWeight, ...(await certainties(engine, model)) });
-  await storeClusters(engine, clusters);
-  const links = pairs.filter(({ weight }) => weight >= leastWeight).length;
-  return { ...scoring, links, clusters: new Set(clusters).size };
+  const roots = clusterPairs(scoring.records, pairs, { leastWeight, ...certain });
+  await storeClusters(engine, roots);
+  const links = pairs.weight.reduce((sum, weight) => (weight >= leastWeight ? sum + 1 : sum), 0);
+  return { ...scoring, links, clusters: new Set(roots).size };
 }
 
 /** Records with the same value of a key are tied; an entity has one value of each key, and one record of an input that is unique. */
 async function certainties(
   engine: Engine,
   { keys = [], isEachInputUnique = false }: MatchModel,
-): Promise<Omit<ClusterRules, "leastWeight">> {
-  const ties: [number, number][] = [];
-  const marks = new Map<number, Map<string, string>>();
-  const mark = (record: number, space: string, value: string) => {
-    const known = marks.get(record);
-    if (known) known.set(space, value);
-    else marks.set(record, new Map([[space, value]]));
-  };
+): Promise<Pick<ClusterRules, "ties" | "marks">> {
+  await prepareHeld(engine);
   for (const key of keys) {
-    const rows = await engine.rows(`
-      SELECT record.n, trim(${named(key)}) AS value FROM input JOIN record USING (source, key) WHERE trim(${named(key)}) <> '' ORDER BY value, record.n`);
-    for (const [index, row] of rows.entries()) {
-      mark(Number(row["n"]), `key ${key}`, String(row["value"]));
-      const before = rows[index - 1];
-      if (before?.["value"] === row["value"]) ties.push([Number(before?.["n"]), Number(row["n"])]);
-    }
+    const value = `trim(${named(key)})`;
+    await engine.run(`INSERT INTO held SELECT n, ${quoted(`key ${key}`)}, ${value}, true FROM numbered WHERE ${value} <> ''`);
   }
-  if (isEachInputUnique) {
-    for (const row of await engine.rows("SELECT n, source FROM record"))
-      mark(Number(row["n"]), `input ${row["source"]}`, String(row["n"]));
-  }
-  return { ties, marksOf: record => marks.get(record) };
+  if (isEachInputUnique) await engine.run("INSERT INTO held SELECT n, 'input ' || source, n::VARCHAR, true FROM numbered");
+  return certaintiesIn(engine);
 }
 
-async function storeClusters(engine: Engine, clusters: Int32Array): Promise<void> {
+async function storeClusters(engine: Engine, roots: Int32Array): Promise<void> {
   await engine.run("CREATE OR REPLACE TABLE assigned (n INTEGER, root INTEGER)");
-  const merged: string[] = [];
-  for (const [n, root] of clusters.entries()) if (n !== root) merged.push(`(${n},${root})`);
-  for (let at = 0; at < merged.length; at += 10_000)
-    await engine.run(`INSERT INTO assigned VALUES ${merged.slice(at, at + 10_000).join(",")}`);
+  await engine.append("assigned", [roots.map((_, n) => n), roots]);
   await engine.run(`
     CREATE OR REPLACE TABLE cluster AS
     SELECT record.source, record.key, first_of.source || ':' || first_of.key AS cluster
-    FROM record LEFT JOIN assigned ON assigned.n = record.n JOIN record AS first_of ON first_of.n = coalesce(assigned.root, record.n)`);
+    FROM record JOIN assigned USING (n) JOIN record AS first_of ON first_of.n = assigned.root`);
 }

@@ -3,25 +3,29 @@ import { normalSql } from "./comparison.ts";
 import type { Engine } from "./engine.ts";
 import type { Field } from "./model.ts";
 
+/** Makes the table `numbered` out of `input` (source, key, and further columns): its rows with `n`, from 0 without gaps in the order of source and key. */
+export const numberRecords = (engine: Engine): Promise<void> =>
+  engine.run(
+    "CREATE OR REPLACE TABLE numbered AS SELECT (row_number() OVER (ORDER BY source, key) - 1)::INTEGER AS n, * FROM input",
+  );
+
 /**
- * Makes the table `record` out of `input` (source, key, and columns as text): `n` from 0 without gaps in the order of source and key, the fields in
- * the form in which they are compared, and for each field as `same_<i>` how many records have the same value.
+ * Makes the table `record` out of `numbered`: the fields in the form in which they are compared, and for each field as `same_<i>` how many records have the
+ * same value.
  */
 export async function prepareRecords(engine: Engine, fields: readonly Field[]): Promise<number> {
   const columns = fields.map(({ column, kind }) => `${normalSql(kind, named(column))} AS ${named(column)}`);
-  await engine.run(`
-    CREATE OR REPLACE TABLE normal AS
-    SELECT (row_number() OVER (ORDER BY source, key) - 1)::INTEGER AS n, source, key, ${columns.join(", ")} FROM input`);
+  // Not in one with the numbering: a window's rows leave it in one thread.
+  await engine.run(`CREATE OR REPLACE TABLE normal AS SELECT n, source, key, ${columns.join(", ")} FROM numbered`);
   const counts = fields.map((_, index) => `same_${index}.records AS same_${index}`);
   const joins = fields.map(({ column }, index) => {
     const value = named(column);
     return `LEFT JOIN (SELECT ${value} AS value, count(*) AS records FROM normal WHERE ${value} IS NOT NULL GROUP BY value) AS same_${index}
       ON same_${index}.value = normal.${value}`;
   });
-  await engine.run(
-    `CREATE OR REPLACE TABLE record AS SELECT normal.*, ${counts.join(", ")} FROM normal ${joins.join(" ")} ORDER BY n`,
-  );
+  await engine.run(`CREATE OR REPLACE TABLE record AS SELECT normal.*, ${counts.join(", ")} FROM normal ${joins.join(" ")}`);
   await engine.run("DROP TABLE normal");
+  await engine.run("DROP TABLE numbered");
   const [row] = await engine.rows("SELECT count(*) AS records FROM record");
   return Number(row?.["records"]);
 }
