@@ -126,9 +126,9 @@ async function decidedPairs(bench: Workbench, decisions: readonly Decision[]): P
   const rows = decisions.map(({ type, a, b }, index) => `(${index}, ${quoted(type)}, ${quoted(a)}, ${quoted(b)})`);
   const pairsOf = async (type: Decision["type"]) => {
     const [a, b] = await bench.columns(`
-      SELECT one.n AS a, two.n AS b FROM (VALUES ${rows.join(", ")}) AS decision (at, type, one, two)
+      SELECT one.n AS a, two.n AS b FROM (VALUES ${rows.join(", ")}) AS decision (place, type, one, two)
       JOIN numbered AS one ON one.source || ':' || one.key = decision.one JOIN numbered AS two ON two.source || ':' || two.key = decision.two
-      WHERE type = ${quoted(type)} ORDER BY at`);
+      WHERE type = ${quoted(type)} ORDER BY place`);
     return { a, b } as Pairs;
   };
   return { forced: await pairsOf("link"), apart: await pairsOf("unlink") };
@@ -145,15 +145,19 @@ async function keepMerges(bench: Workbench, merges: readonly Merge[]): Promise<v
 
 async function keepEdges(bench: Workbench): Promise<void> {
   const id = (record: string) => `${record}.source || ':' || ${record}.key`;
-  const evidence = `CASE merged.rule WHEN 1 THEN tied.key WHEN 2 THEN ${agreementSql(fields)} END`;
-  await bench.run(`
-    CREATE TABLE identity_edges AS
-    SELECT least(${id("l")}, ${id("r")}) AS a, greatest(${id("l")}, ${id("r")}) AS b,
-      CASE merged.rule ${rules.map((rule, index) => `WHEN ${index} THEN ${quoted(rule)}`).join(" ")} END AS rule,
-      nullif(${evidence}, '') AS evidence, CASE merged.rule WHEN 2 THEN printf('%.3f', merged.weight) END AS weight
-    FROM merged JOIN record AS l ON l.n = merged.a JOIN record AS r ON r.n = merged.b
-    LEFT JOIN (SELECT a, b, max(key) AS key FROM tie GROUP BY a, b) AS tied ON merged.rule = 1 AND tied.a = merged.a AND tied.b = merged.b
-    LEFT JOIN (FROM gamma UNION ALL BY NAME FROM missing_gamma) AS level ON merged.rule = 2 AND level.a = merged.a AND level.b = merged.b`);
+  await bench.run("CREATE TABLE identity_edges (a VARCHAR, b VARCHAR, rule VARCHAR, evidence VARCHAR, weight VARCHAR)");
+  const keep = (rule: Merge["by"], { evidence, weight, of = "" }: { evidence: string; weight: string; of?: string }) =>
+    bench.run(`
+      INSERT INTO identity_edges
+      SELECT least(${id("l")}, ${id("r")}), greatest(${id("l")}, ${id("r")}), ${quoted(rule)}, ${evidence}, ${weight}
+      FROM (FROM merged WHERE rule = ${rules.indexOf(rule)}) AS merged
+      JOIN record AS l ON l.n = merged.a JOIN record AS r ON r.n = merged.b ${of}`);
+  await keep("decision", { evidence: "NULL", weight: "NULL" });
+  const ties = "JOIN (SELECT a, b, max(key) AS key FROM tie GROUP BY a, b) AS tied USING (a, b)";
+  await keep("key", { evidence: "tied.key", weight: "NULL", of: ties });
+  const levels = "JOIN (FROM gamma UNION ALL BY NAME FROM missing_gamma) AS level USING (a, b)";
+  const evidence = `nullif(${agreementSql(fields)}, '')`;
+  await keep("likeness", { evidence, weight: "printf('%.3f', merged.weight)", of: levels });
 }
 
 /** The same for records at hand: their clusters, each sorted by collection, then key. */

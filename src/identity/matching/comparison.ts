@@ -5,14 +5,21 @@ import type { Field, FieldKind } from "./model.ts";
 /** One way in which two values can agree, best first; the last level of every kind is "anything else". */
 interface Level {
   readonly name: string;
-  /** SQL over the two values. */
-  readonly when: (left: string, right: string) => string;
+  /** SQL over the two values, and how alike they are by the measure of their kind. */
+  readonly when: (left: string, right: string, likeness: string) => string;
+}
+
+/** How values of a kind agree. */
+interface Comparison {
+  /** SQL for how alike two values are that are not equal; dear, and therefore reckoned once. */
+  readonly likeness?: (left: string, right: string) => string;
+  readonly levels: readonly Level[];
 }
 
 const equal: Level = { name: "equal", when: (l, r) => `${l} = ${r}` };
 const similar = (least: number): Level => ({
   name: `Jaro–Winkler ≥ ${least}`,
-  when: (l, r) => `jaro_winkler_similarity(${l}, ${r}) >= ${least}`,
+  when: (_l, _r, likeness) => `${likeness} >= ${least}`,
 });
 /** Counting edits is dear; texts that begin and end differently, or are not nearly of one length, are further apart. */
 const edits = (most: number): Level => ({
@@ -26,31 +33,54 @@ const differs = (share: number): Level => ({
 });
 const share = (least: number): Level => ({
   name: `shares ${least * 100} % of its words`,
-  when: (l, r) =>
-    `2 * len(list_intersect(string_split(${l}, ' '), string_split(${r}, ' '))) >= ${least} * (len(string_split(${l}, ' ')) + len(string_split(${r}, ' ')))`,
+  when: (_l, _r, likeness) => `${likeness} >= ${least}`,
 });
 
-const levelsOf: Readonly<Record<FieldKind, readonly Level[]>> = {
-  name: [equal, similar(0.95), similar(0.88), similar(0.8)],
-  text: [equal, similar(0.95), share(0.6), share(0.35)],
+const words = (text: string): string => `string_split(${text}, ' ')`;
+/** The share of their words, from 0 to 1, that two texts have in common. */
+const sharedWords = (l: string, r: string): string =>
+  `2e0 * len(list_intersect(${words(l)}, ${words(r)})) / (len(${words(l)}) + len(${words(r)}))`;
+/** Above every share of words. */
+const NEARLY_EQUAL = 2;
+const nearlyEqual = (least: number): Level => ({
+  name: `Jaro–Winkler ≥ ${least}`,
+  when: (_l, _r, likeness) => `${likeness} = ${NEARLY_EQUAL}`,
+});
+
+const comparisons: Readonly<Record<FieldKind, Comparison>> = {
+  name: {
+    likeness: (l, r) => `jaro_winkler_similarity(${l}, ${r}, 0.8)`,
+    levels: [equal, similar(0.95), similar(0.88), similar(0.8)],
+  },
+  text: {
+    likeness: (l, r) =>
+      `CASE WHEN jaro_winkler_similarity(${l}, ${r}, 0.95) >= 0.95 THEN ${NEARLY_EQUAL} ELSE ${sharedWords(l, r)} END`,
+    levels: [equal, nearlyEqual(0.95), share(0.6), share(0.35)],
+  },
   // Two people of one name have mailboxes that look alike: only a slip of the hand counts as similar.
-  email: [equal, edits(1)],
-  phone: [{ name: "same last nine digits", when: (l, r) => `right(${l}, 9) = right(${r}, 9)` }, edits(1), edits(2)],
-  identifier: [equal, edits(1), edits(2)],
-  code: [equal, edits(1)],
-  category: [equal],
-  date: [
-    equal,
-    edits(1),
-    {
-      name: "two of year, month and day",
-      when: (l, r) =>
-        `list_sum([(substr(${l}, 1, 4) = substr(${r}, 1, 4))::INT, (substr(${l}, 5, 2) = substr(${r}, 5, 2))::INT, (substr(${l}, 7, 2) = substr(${r}, 7, 2))::INT]) >= 2`,
-    },
-    edits(2),
-  ],
-  number: [equal, differs(0.01), differs(0.1)],
+  email: { levels: [equal, edits(1)] },
+  phone: {
+    levels: [{ name: "same last nine digits", when: (l, r) => `right(${l}, 9) = right(${r}, 9)` }, edits(1), edits(2)],
+  },
+  identifier: { levels: [equal, edits(1), edits(2)] },
+  code: { levels: [equal, edits(1)] },
+  category: { levels: [equal] },
+  date: {
+    levels: [
+      equal,
+      edits(1),
+      {
+        name: "two of year, month and day",
+        when: (l, r) =>
+          `list_sum([(substr(${l}, 1, 4) = substr(${r}, 1, 4))::INT, (substr(${l}, 5, 2) = substr(${r}, 5, 2))::INT, (substr(${l}, 7, 2) = substr(${r}, 7, 2))::INT]) >= 2`,
+      },
+      edits(2),
+    ],
+  },
+  number: { levels: [equal, differs(0.01), differs(0.1)] },
 };
+
+const levelsOf = (kind: FieldKind): readonly Level[] => comparisons[kind].levels;
 
 /** How often two values of a kind are equal by chance, before any were seen. */
 const equalByChance: Readonly<Record<FieldKind, number>> = {
@@ -68,21 +98,29 @@ const equalByChance: Readonly<Record<FieldKind, number>> = {
 /** Agreement by chance at each level of a field, before any records were seen. */
 export function expectedChance({ kind }: Field): number[] {
   const equal = equalByChance[kind];
-  const between = levelsOf[kind].slice(1).map(() => Math.max(equal, 1e-3));
+  const between = levelsOf(kind)
+    .slice(1)
+    .map(() => Math.max(equal, 1e-3));
   return [equal, ...between, 1 - equal - between.reduce((sum, share) => sum + share, 0)];
 }
 
 /** The names of a field's levels, best first, "anything else" last. */
-export const levelNames = ({ kind }: Field): readonly string[] => [...levelsOf[kind].map(level => level.name), "anything else"];
+export const levelNames = ({ kind }: Field): readonly string[] => [...levelsOf(kind).map(level => level.name), "anything else"];
 
 /** How many levels a field has, "anything else" included. */
-export const levelCount = ({ kind }: Field): number => levelsOf[kind].length + 1;
+export const levelCount = ({ kind }: Field): number => levelsOf(kind).length + 1;
 
-/** SQL for the level that a pair `l`, `r` reaches: 0 the best, NULL when either side has no value. */
-export function levelSql(field: Field): string {
-  const [left, right] = [`l.${named(field.column)}`, `r.${named(field.column)}`];
-  const levels = levelsOf[field.kind];
-  const cases = levels.map((level, index) => `WHEN ${level.when(left, right)} THEN ${index}`);
+/** SQL for how alike a pair `l`, `r` of records is in a field, as `levelSql` wants it; NULL where that is not asked. */
+export function likenessSql({ column, kind }: Field): string {
+  const [left, right] = [`l.${named(column)}`, `r.${named(column)}`];
+  const likeness = comparisons[kind].likeness?.(left, right);
+  return likeness === undefined ? "NULL" : `CASE WHEN ${left} <> ${right} THEN ${likeness} END`;
+}
+
+/** SQL for the level that two values reach that are so alike: 0 the best, NULL when either side has none. */
+export function levelSql({ kind }: Field, left: string, right: string, likeness: string): string {
+  const levels = levelsOf(kind);
+  const cases = levels.map((level, index) => `WHEN ${level.when(left, right, likeness)} THEN ${index}`);
   return `(CASE WHEN ${left} IS NULL OR ${right} IS NULL THEN NULL ${cases.join(" ")} ELSE ${levels.length} END)::TINYINT`;
 }
 
@@ -90,33 +128,47 @@ export function levelSql(field: Field): string {
  * A mailbox as it is reached: without its `+tag`, and at Gmail without its dots; none for one that belongs to a role. As `matchEmail` has it.
  * @see https://support.google.com/mail/answer/7436150
  */
-function mailboxSql(text: string): string {
-  const local = `split_part(split_part(${text}, '@', 1), '+', 1)`;
-  const domain = `replace(split_part(${text}, '@', 2), 'googlemail.com', 'gmail.com')`;
+function mailboxSql(parts: string): string {
+  const [local, domain] = [`${parts}.local`, `${parts}.domain`];
   const roles = [...roleMailboxes].map(quoted).join(", ");
   const mailbox = `nullif(CASE ${domain} WHEN 'gmail.com' THEN replace(${local}, '.', '') ELSE ${local} END || '@' || ${domain}, '@')`;
   return `CASE WHEN ${local} IN (${roles}) THEN NULL ELSE ${mailbox} END`;
 }
 
-/** SQL that brings a raw text into the form in which a kind is compared; NULL when nothing is left. */
-export function normalSql(kind: FieldKind, text: string): string {
-  const plain = `trim(regexp_replace(strip_accents(lower(${text})), '\\s+', ' ', 'g'))`;
-  const words = `trim(regexp_replace(${plain}, '[^\\p{L}\\p{N}]+', ' ', 'g'))`;
-  const tight = `regexp_replace(${plain}, '[^\\p{L}\\p{N}]+', '', 'g')`;
+const mailboxParts = (text: string): string =>
+  `{local: split_part(split_part(${text}, '@', 1), '+', 1), domain: replace(split_part(${text}, '@', 2), 'googlemail.com', 'gmail.com')}`;
+
+/** A step from a value to its form: SQL over the SQL of what the step before has made. */
+type Step = (value: string) => string;
+
+const plain: Step = text => `strip_accents(lower(${text}))`;
+const only = (characters: string, between: string): Step => {
+  return text => `nullif(trim(regexp_replace(${text}, '[^${characters}]+', '${between}', 'g')), '')`;
+};
+const spaced: Step = text =>
+  // Most texts are in that form already, which is cheap to see.
+  `CASE WHEN regexp_full_match(${text}, '[a-z0-9]+( [a-z0-9]+)*') THEN ${text} ELSE ${only("\\p{L}\\p{N}", " ")(text)} END`;
+const tight: Step = only("\\p{L}\\p{N}", "");
+
+/**
+ * The steps that bring a raw text into the form in which a kind is compared; NULL when nothing is left. Each is a query of its own: where SQL names a value twice, DuckDB
+ * may reckon it twice.
+ */
+export function normalSteps(kind: FieldKind): readonly Step[] {
   switch (kind) {
     case "email":
-      return mailboxSql(plain);
+      return [text => `trim(${plain(text)}, ' \t\r\n')`, mailboxParts, mailboxSql];
     case "number":
-      return `nullif(${plain}, '')`;
+      return [text => `nullif(trim(regexp_replace(${plain(text)}, '\\s+', ' ', 'g')), '')`];
     case "phone":
-      return `nullif(regexp_replace(${plain}, '[^0-9]+', '', 'g'), '')`;
+      return [only("0-9", "")];
     case "identifier":
     case "code":
     case "date":
-      return `nullif(${tight}, '')`;
+      return [plain, tight];
     case "name":
     case "text":
     case "category":
-      return `nullif(${words}, '')`;
+      return [plain, spaced];
   }
 }

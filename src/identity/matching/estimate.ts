@@ -1,5 +1,6 @@
+import { named } from "../../mapping/sql-text.ts";
 import { type BlockingRule } from "./candidates.ts";
-import { expectedChance, levelCount, levelNames, levelSql } from "./comparison.ts";
+import { expectedChance, levelCount, levelNames, levelSql, likenessSql } from "./comparison.ts";
 import type { Engine } from "./engine.ts";
 import type { Field } from "./model.ts";
 
@@ -18,10 +19,16 @@ interface Pattern {
 
 /** Makes the table `gamma`: every pair with the level that it reaches in each field. */
 export async function compareAll(engine: Engine, fields: readonly Field[], pairTable: string, into: string): Promise<void> {
-  const levels = fields.map((field, index) => `${levelSql(field)} AS g${index}`);
+  const values = fields.map(
+    (field, index) =>
+      `l.${named(field.column)} AS left_${index}, r.${named(field.column)} AS right_${index}, ${likenessSql(field)} AS likeness_${index}`,
+  );
+  const levels = fields.map(
+    (field, index) => `${levelSql(field, `left_${index}`, `right_${index}`, `likeness_${index}`)} AS g${index}`,
+  );
   await engine.run(`
     CREATE OR REPLACE TABLE ${into} AS SELECT a, b, ${levels.join(", ")}
-    FROM ${pairTable} JOIN record AS l ON l.n = a JOIN record AS r ON r.n = b`);
+    FROM (SELECT a, b, ${values.join(", ")} FROM ${pairTable} JOIN record AS l ON l.n = a JOIN record AS r ON r.n = b)`);
 }
 
 async function patternsOf(engine: Engine, table: string, fields: number, where = "TRUE"): Promise<Pattern[]> {

@@ -1,5 +1,5 @@
 import { named, quoted } from "../../mapping/sql-text.ts";
-import { normalSql } from "./comparison.ts";
+import { normalSteps } from "./comparison.ts";
 import type { Engine } from "./engine.ts";
 import type { Field } from "./model.ts";
 
@@ -14,9 +14,8 @@ export const numberRecords = (engine: Engine): Promise<void> =>
  * same value.
  */
 export async function prepareRecords(engine: Engine, fields: readonly Field[]): Promise<number> {
-  const columns = fields.map(({ column, kind }) => `${normalSql(kind, named(column))} AS ${named(column)}`);
   // Not in one with the numbering: a window's rows leave it in one thread.
-  await engine.run(`CREATE OR REPLACE TABLE normal AS SELECT n, source, key, ${columns.join(", ")} FROM numbered`);
+  await engine.run(`CREATE OR REPLACE TABLE normal AS ${normalSql(fields)}`);
   const counts = fields.map((_, index) => `same_${index}.records AS same_${index}`);
   const joins = fields.map(({ column }, index) => {
     const value = named(column);
@@ -28,6 +27,20 @@ export async function prepareRecords(engine: Engine, fields: readonly Field[]): 
   await engine.run("DROP TABLE numbered");
   const [row] = await engine.rows("SELECT count(*) AS records FROM record");
   return Number(row?.["records"]);
+}
+
+/** The fields of the table `numbered` in the form in which they are compared. */
+function normalSql(fields: readonly Field[]): string {
+  const steps = fields.map(({ kind }) => normalSteps(kind));
+  let from = "numbered";
+  for (let step = 0; step < Math.max(1, ...steps.map(({ length }) => length)); step++) {
+    const columns = fields.map(({ column }, index) => {
+      const name = named(column);
+      return `${steps[index]![step]?.(name) ?? name} AS ${name}`;
+    });
+    from = `(SELECT n, source, key, ${columns.join(", ")} FROM ${from})`;
+  }
+  return `FROM ${from}`;
 }
 
 /** Puts one file into `input`; the first that is there creates it. CSV is read as text, without guessing types. */
