@@ -21,11 +21,14 @@ const similar = (least: number): Level => ({
   name: `Jaro–Winkler ≥ ${least}`,
   when: (_l, _r, likeness) => `${likeness} >= ${least}`,
 });
-/** Counting edits is dear; texts that begin and end differently, or are not nearly of one length, are further apart. */
+/** Below it, few edits are not enough. */
+const LEAST_JARO = 0.65;
+/** Counting edits is dear, so it is done where that many are possible; CASE, because AND reckons both of its sides. */
 const edits = (most: number): Level => ({
   name: most === 1 ? "one edit" : `${most} edits`,
-  when: (l, r) =>
-    `abs(length(${l}) - length(${r})) <= ${most} AND (left(${l}, 2) = left(${r}, 2) OR right(${l}, 2) = right(${r}, 2)) AND levenshtein(${l}, ${r}) <= ${most}`,
+  when: (l, r) => `
+    CASE WHEN abs(length(${l}) - length(${r})) <= ${most}
+      THEN CASE WHEN jaro_similarity(${l}, ${r}, ${LEAST_JARO}) > 0 THEN levenshtein(${l}, ${r}) <= ${most} END END`,
 });
 const differs = (share: number): Level => ({
   name: `differs by ${share * 100} % at most`,
