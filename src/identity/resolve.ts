@@ -3,7 +3,7 @@ import { openBench, type Workbench } from "../mapping/bench.ts";
 import { quoted } from "../mapping/sql-text.ts";
 import { agreementSql } from "./matching/agreements.ts";
 import { certaintiesIn, prepareHeld } from "./matching/certainties.ts";
-import { clusterPairs, type ClusterRules, type Merge, type Pairs } from "./matching/cluster.ts";
+import { clusterPairs, type ClusterRules, mergedBy, type MergedBy, type Pairs } from "./matching/cluster.ts";
 import { scoredPairs } from "./matching/components.ts";
 import { linkWeight, scoreRecords } from "./matching/match.ts";
 import type { Field } from "./matching/model.ts";
@@ -72,16 +72,15 @@ export async function resolveTables(bench: Workbench, { onePerCustomer, decision
   const decided = await decidedPairs(bench, decisions);
   const certain = await certaintiesIn(bench);
   const { records } = await scoreRecords(bench, fields, {});
-  const merges: Merge[] = [];
-  const roots = clusterPairs(records, await scoredPairs(bench, linkWeight()), {
+  const { roots, merges } = clusterPairs(records, await scoredPairs(bench, linkWeight()), {
     leastWeight: linkWeight(),
     ...decided,
     ...certain,
-    onMerge: merge => merges.push(merge),
   });
   await bench.run("CREATE TABLE assigned (n INTEGER, root INTEGER)");
   await bench.append("assigned", [roots.map((_, n) => n), roots]);
-  await keepMerges(bench, merges);
+  await bench.run("CREATE TABLE merged (a INTEGER, b INTEGER, rule INTEGER, weight DOUBLE)");
+  await bench.append("merged", [merges.a, merges.b, merges.by, merges.weight]);
   await bench.run(`
     CREATE TABLE member AS
     SELECT record.source AS collection, record.key, 'cst_' || left(sha256(first.source || ':' || first.key), 20) AS customer_id,
@@ -89,7 +88,7 @@ export async function resolveTables(bench: Workbench, { onePerCustomer, decision
     FROM assigned JOIN record USING (n) JOIN record AS first ON first.n = assigned.root`);
   await keepEdges(bench);
   for (const table of working) await bench.run(`DROP TABLE IF EXISTS ${table}`);
-  return records - merges.length;
+  return records - merges.a.length;
 }
 
 /** What is left of the work. */
@@ -134,23 +133,14 @@ async function decidedPairs(bench: Workbench, decisions: readonly Decision[]): P
   return { forced: await pairsOf("link"), apart: await pairsOf("unlink") };
 }
 
-const rules: readonly Merge["by"][] = ["decision", "key", "likeness"];
-
-async function keepMerges(bench: Workbench, merges: readonly Merge[]): Promise<void> {
-  const column = (of: (merge: Merge) => number) => Int32Array.from(merges, of);
-  await bench.run("CREATE TABLE merged (a INTEGER, b INTEGER, rule INTEGER, weight DOUBLE)");
-  const weights = Float64Array.from(merges, ({ weight }) => weight ?? 0);
-  await bench.append("merged", [column(({ a }) => a), column(({ b }) => b), column(({ by }) => rules.indexOf(by)), weights]);
-}
-
 async function keepEdges(bench: Workbench): Promise<void> {
   const id = (record: string) => `${record}.source || ':' || ${record}.key`;
   await bench.run("CREATE TABLE identity_edges (a VARCHAR, b VARCHAR, rule VARCHAR, evidence VARCHAR, weight VARCHAR)");
-  const keep = (rule: Merge["by"], { evidence, weight, of = "" }: { evidence: string; weight: string; of?: string }) =>
+  const keep = (rule: MergedBy, { evidence, weight, of = "" }: { evidence: string; weight: string; of?: string }) =>
     bench.run(`
       INSERT INTO identity_edges
       SELECT least(${id("l")}, ${id("r")}), greatest(${id("l")}, ${id("r")}), ${quoted(rule)}, ${evidence}, ${weight}
-      FROM (FROM merged WHERE rule = ${rules.indexOf(rule)}) AS merged
+      FROM (FROM merged WHERE rule = ${mergedBy.indexOf(rule)}) AS merged
       JOIN record AS l ON l.n = merged.a JOIN record AS r ON r.n = merged.b ${of}`);
   await keep("decision", { evidence: "NULL", weight: "NULL" });
   const ties = "JOIN (SELECT a, b, max(key) AS key FROM tie GROUP BY a, b) AS tied USING (a, b)";

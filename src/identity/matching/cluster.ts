@@ -28,16 +28,23 @@ export interface ClusterRules {
   readonly ties: Pairs;
   /** Two records that differ in a mark are never put together. */
   readonly marks: Marks;
-  /** Told of every two clusters that become one: by what, and for likeness of which weight. The links that are told make a forest. */
-  readonly onMerge?: (merge: Merge) => void;
 }
 
-/** What two clusters became one by: a pair of records, one in each. */
-export interface Merge {
-  readonly a: number;
-  readonly b: number;
-  readonly by: "decision" | "key" | "likeness";
-  readonly weight: number | null;
+/** What two clusters can become one by; a merge has its place in this list. */
+export const mergedBy = ["decision", "key", "likeness"] as const;
+export type MergedBy = (typeof mergedBy)[number];
+
+/** Every two clusters that became one: a pair of records, one in each, by what, and for likeness its weight, else 0. The pairs make a forest. */
+export interface Merges extends Pairs {
+  readonly by: Int32Array;
+  readonly weight: Float64Array;
+}
+
+/** Who is one with whom. */
+export interface Clustering {
+  /** For every record the smallest record of its cluster. */
+  readonly roots: Int32Array;
+  readonly merges: Merges;
 }
 
 export const noPairs: Pairs = { a: new Int32Array(), b: new Int32Array() };
@@ -54,39 +61,62 @@ const UNKNOWN_SAY = -2;
  * Puts records together: first along the ties, then along the pairs of at least `leastWeight`, best first; by likeness two clusters are merged only when all
  * pairs between them, taken together, speak for it. One good pair cannot chain two entities together, and a record that might as well belong to either of
  * two entities belongs to neither. The result does not depend on the order of the pairs.
- * @returns for every record the smallest record of its cluster
  */
-export function clusterPairs(records: number, pairs: ScoredPairs, rules: ClusterRules): Int32Array {
+export function clusterPairs(records: number, pairs: ScoredPairs, rules: ClusterRules): Clustering {
   const clusters = new Clusters(records, rules.marks, rules.apart ?? noPairs);
-  const note = (isMerged: boolean, merge: Merge) => isMerged && rules.onMerge?.(merge);
+  const merges = new MergeList(records);
   const { forced = noPairs, ties } = rules;
-  for (const [at, a] of forced.a.entries())
-    note(clusters.force(a, forced.b[at]!), { a, b: forced.b[at]!, by: "decision", weight: null });
-  for (const [at, a] of ties.a.entries())
-    note(
-      clusters.merge(a, ties.b[at]!, () => true),
-      { a, b: ties.b[at]!, by: "key", weight: null },
-    );
+  for (let at = 0; at < forced.a.length; at++) {
+    const [a, b] = [forced.a[at]!, forced.b[at]!];
+    if (clusters.force(a, b)) merges.add(a, b, "decision", 0);
+  }
+  for (let at = 0; at < ties.a.length; at++) {
+    const [a, b] = [ties.a[at]!, ties.b[at]!];
+    if (clusters.merge(a, b, () => true)) merges.add(a, b, "key", 0);
+  }
   const says = new Says(records, pairs);
   const agree = (left: number, right: number) => clusters.sumOf(left, right, (x, y) => says.of(x, y)) > 0;
   const links = linksBetween(clusters, pairs, rules.leastWeight);
   const linksOf = byRecord(records, links);
-  for (const [at, a] of links.a.entries()) {
-    const [b, weight] = [links.b[at]!, links.weight[at]!];
+  for (let at = 0; at < links.a.length; at++) {
+    const [a, b, weight] = [links.a[at]!, links.b[at]!, links.weight[at]!];
     const isClear =
       !hasRival(clusters, { links, linksOf }, weight, a, b) && !hasRival(clusters, { links, linksOf }, weight, b, a);
-    if (isClear) note(clusters.merge(a, b, agree), { a, b, by: "likeness", weight });
+    if (isClear && clusters.merge(a, b, agree)) merges.add(a, b, "likeness", weight);
   }
-  return clusters.roots();
+  return { roots: clusters.roots(), merges: merges.columns() };
+}
+
+/** Collects merges. */
+class MergeList {
+  readonly #all: Merges;
+  #count = 0;
+
+  /** Of so many records: there is always one merge less. */
+  constructor(records: number) {
+    const column = () => new Int32Array(records);
+    this.#all = { a: column(), b: column(), by: column(), weight: new Float64Array(records) };
+  }
+
+  add(a: number, b: number, by: MergedBy, weight: number): void {
+    const [all, at] = [this.#all, this.#count++];
+    [all.a[at], all.b[at], all.by[at], all.weight[at]] = [a, b, mergedBy.indexOf(by), weight];
+  }
+
+  columns(): Merges {
+    const [{ a, b, by, weight }, count] = [this.#all, this.#count];
+    return { a: a.subarray(0, count), b: b.subarray(0, count), by: by.subarray(0, count), weight: weight.subarray(0, count) };
+  }
 }
 
 /** The pairs that link two clusters, best first. */
 function linksBetween(clusters: Clusters, { a, b, weight }: ScoredPairs, leastWeight: number): ScoredPairs {
-  const order = a
-    .map((_, at) => at)
-    .filter(at => weight[at]! >= leastWeight && !clusters.areOne(a[at]!, b[at]!))
-    .sort((p, q) => weight[q]! - weight[p]! || a[p]! - a[q]! || b[p]! - b[q]!);
-  return { a: order.map(at => a[at]!), b: order.map(at => b[at]!), weight: Float64Array.from(order, at => weight[at]!) };
+  // An array, because its sort sees an order that is there already; that of a typed array does not.
+  const order: number[] = [];
+  for (let at = 0; at < a.length; at++) if (weight[at]! >= leastWeight && !clusters.areOne(a[at]!, b[at]!)) order.push(at);
+  order.sort((p, q) => weight[q]! - weight[p]! || a[p]! - a[q]! || b[p]! - b[q]!);
+  const pick = (column: Int32Array) => Int32Array.from(order, at => column[at]!);
+  return { a: pick(a), b: pick(b), weight: Float64Array.from(order, at => weight[at]!) };
 }
 
 /** For each record the places of its pairs, in their order: `items` from `starts[record]` to `starts[record + 1]`. */

@@ -52,10 +52,14 @@ function componentsOf(records: number, { a, b }: Pairs): [roots: Int32Array, mem
   return [members.map(rootOf), members];
 }
 
-/** The scored pairs that matter: those that speak against being one entity do so only between records that something speaks for. */
+/** The scored pairs that matter, best first: those that speak against being one entity do so only between records that something speaks for. */
 export async function scoredPairs(engine: Engine, leastWeight: number): Promise<ScoredPairs> {
   const [a, b, weight] = (await engine.columns(`
     WITH linked AS (SELECT a AS n FROM scored WHERE weight >= ${leastWeight} UNION SELECT b FROM scored WHERE weight >= ${leastWeight})
-    SELECT a, b, weight FROM scored WHERE a IN (FROM linked) AND b IN (FROM linked)`)) as [Int32Array, Int32Array, Float64Array];
+    SELECT a, b, weight FROM scored WHERE a IN (FROM linked) AND b IN (FROM linked) ORDER BY weight DESC, a, b`)) as [
+    Int32Array,
+    Int32Array,
+    Float64Array,
+  ];
   return { a, b, weight };
 }

@@ -75,7 +75,7 @@ export async function matchRecords(engine: Engine, columns: readonly string[], m
   const scoring = await scoreRecords(engine, fields, model);
   const leastWeight = linkWeight(model.threshold);
   const pairs = await scoredPairs(engine, leastWeight);
-  const roots = clusterPairs(scoring.records, pairs, { leastWeight, ...certain });
+  const { roots } = clusterPairs(scoring.records, pairs, { leastWeight, ...certain });
   await storeClusters(engine, roots);
   const links = pairs.weight.reduce((sum, weight) => (weight >= leastWeight ? sum + 1 : sum), 0);
   return { ...scoring, links, clusters: new Set(roots).size };

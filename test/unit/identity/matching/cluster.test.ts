@@ -11,7 +11,7 @@ const columnsOf = (pairs: readonly (readonly number[])[]) => ({
   weight: Float64Array.from(pairs, ([, , weight]) => weight ?? 0),
 });
 const clusters = (records: number, pairs: readonly Pair[], more: ClusterRules = rules) => [
-  ...clusterPairs(records, columnsOf(pairs), more),
+  ...clusterPairs(records, columnsOf(pairs), more).roots,
 ];
 /** Marks of so many records: each its own. */
 const marksOf = (...records: readonly number[]): Marks => ({
