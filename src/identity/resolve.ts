@@ -67,7 +67,6 @@ export const INPUT_COLUMNS =
  */
 export async function resolveTables(bench: Workbench, { onePerCustomer, decisions = [] }: IdentityRules): Promise<number> {
   await numberRecords(bench);
-  await bench.run("DROP TABLE input");
   await holdKeys(bench, onePerCustomer);
   const decided = await decidedPairs(bench, decisions);
   const certain = await certaintiesIn(bench);
@@ -77,18 +76,25 @@ export async function resolveTables(bench: Workbench, { onePerCustomer, decision
     ...decided,
     ...certain,
   });
-  await bench.run("CREATE TABLE assigned (n INTEGER, root INTEGER)");
-  await bench.append("assigned", [roots.map((_, n) => n), roots]);
+  await bench.run("CREATE TABLE assigned (n INTEGER, root INTEGER, position INTEGER)");
+  await bench.append("assigned", [roots.map((_, n) => n), roots, positionsIn(roots)]);
   await bench.run("CREATE TABLE merged (a INTEGER, b INTEGER, rule INTEGER, weight DOUBLE)");
   await bench.append("merged", [merges.a, merges.b, merges.by, merges.weight]);
   await bench.run(`
     CREATE TABLE member AS
-    SELECT record.source AS collection, record.key, 'cst_' || left(sha256(first.source || ':' || first.key), 20) AS customer_id,
-      (row_number() OVER (PARTITION BY root ORDER BY record.n) - 1)::INTEGER AS position
-    FROM assigned JOIN record USING (n) JOIN record AS first ON first.n = assigned.root`);
+    SELECT record.source AS collection, record.key, customer_id, position
+    FROM assigned JOIN record USING (n) JOIN (
+      SELECT n AS root, 'cst_' || left(sha256(source || ':' || key), 20) AS customer_id FROM assigned JOIN record USING (n) WHERE position = 0
+    ) USING (root)`);
   await keepEdges(bench);
   for (const table of working) await bench.run(`DROP TABLE IF EXISTS ${table}`);
   return records - merges.a.length;
+}
+
+/** Where each record stands among those with its root, from 0. */
+function positionsIn(roots: Int32Array): Int32Array {
+  const members = new Int32Array(roots.length);
+  return roots.map(root => members[root]!++);
 }
 
 /** What is left of the work. */

@@ -1,13 +1,14 @@
-import { named } from "../../mapping/sql-text.ts";
+import { ConfigError } from "../../core/errors.ts";
 import type { Engine } from "./engine.ts";
 import type { Field } from "./model.ts";
+import { begunColumn, canBegin, wholeColumn } from "./prepare.ts";
 
 /** A blocking rule: pairs that agree on every part are looked at. */
 export interface BlockingRule {
   readonly name: string;
   /** The columns that a pair of this rule agrees on altogether: they say nothing more about such a pair. */
   readonly columns: readonly string[];
-  /** SQL over a record; NULL leaves the record out. */
+  /** Columns of numbers; NULL leaves the record out. */
   readonly parts: readonly string[];
 }
 
@@ -24,40 +25,41 @@ const SAMPLED_BLOCKS = 8;
 /** A rule whose large blocks were left out for more than this share of the records does not stand for the narrower rules. */
 const MAX_LEFT_OUT = 0.01;
 
-const whole = ({ column }: Field): string => named(column);
-const begins: Readonly<Partial<Record<Field["kind"], (column: string) => string>>> = {
-  name: column => `left(${column}, 3)`,
-  date: column => `left(${column}, 6)`,
-  email: column => `split_part(${column}, '@', 1)`,
-  phone: column => `right(${column}, 7)`,
-  text: column => `left(${column}, 8)`,
-};
-
 /** Every rule that might be worth it: a field whole, two fields whole, and two fields of which one is only begun alike. */
 function possibleRules(fields: readonly Field[]): BlockingRule[] {
   const rules: BlockingRule[] = [];
   const add = (columns: readonly string[], parts: readonly string[], name: string) => rules.push({ name, columns, parts });
-  const telling = fields.filter(({ kind }) => kind !== "category");
-  for (const field of telling) {
-    add([field.column], [whole(field)], field.column);
-    const begun = begins[field.kind]?.(named(field.column));
-    if (begun !== undefined && field.kind !== "name" && field.kind !== "text") add([], [begun], `${field.column}…`);
-  }
   for (const [index, one] of fields.entries()) {
-    for (const two of fields.slice(index + 1)) {
-      add([one.column, two.column], [whole(one), whole(two)], `${one.column} + ${two.column}`);
-      const [begun, begunTwo] = [begins[one.kind]?.(named(one.column)), begins[two.kind]?.(named(two.column))];
-      if (begun !== undefined && begunTwo !== undefined) add([], [begun, begunTwo], `${one.column}… + ${two.column}…`);
+    if (one.kind !== "category") add([one.column], [wholeColumn(index)], one.column);
+    if (canBegin(one) && one.kind !== "name" && one.kind !== "text") add([], [begunColumn(index)], `${one.column}…`);
+    for (const [later, two] of [...fields.entries()].slice(index + 1)) {
+      add([one.column, two.column], [wholeColumn(index), wholeColumn(later)], `${one.column} + ${two.column}`);
+      if (canBegin(one) && canBegin(two)) add([], [begunColumn(index), begunColumn(later)], `${one.column}… + ${two.column}…`);
     }
   }
   return rules;
 }
 
-/** Declared blocking rules as rules. */
-export const declaredRules = (blocking: readonly (readonly string[])[]): BlockingRule[] =>
-  blocking.map(columns => ({ name: columns.join(" + "), columns, parts: columns.map(named) }));
+/** Declared blocking rules as rules; throws `CONFIG_INVALID` for a column that is no field. */
+export const declaredRules = (fields: readonly Field[], blocking: readonly (readonly string[])[]): BlockingRule[] =>
+  blocking.map(columns => ({
+    name: columns.join(" + "),
+    columns,
+    parts: columns.map(column => wholeColumn(placeOf(fields, column))),
+  }));
 
-const keyOf = ({ parts }: BlockingRule): string => `(${parts.join(" || '|' || ")})`;
+function placeOf(fields: readonly Field[], wanted: string): number {
+  const place = fields.findIndex(({ column }) => column === wanted);
+  if (place >= 0) return place;
+  const names = fields.map(({ column }) => column).join(", ");
+  throw new ConfigError("CONFIG_INVALID", `the model at blocking: ${wanted} is none of the fields that are compared: ${names}`);
+}
+
+/** SQL for the number of a record's block; NULL for a record that lacks a part. */
+function keyOf({ parts: [first = "NULL", ...others] }: BlockingRule): string {
+  const isWhole = [first, ...others].map(part => `${part} IS NOT NULL`).join(" AND ");
+  return others.length === 0 ? first : `CASE WHEN ${isWhole} THEN hash(${[first, ...others].join(", ")}) END`;
+}
 
 interface Measured {
   readonly rule: BlockingRule;
@@ -94,7 +96,7 @@ export async function chooseRules(
 async function measureRule(engine: Engine, rule: BlockingRule, records: number): Promise<Measured> {
   const key = keyOf(rule);
   const times = records > MEASURED_WHOLE ? SAMPLED_BLOCKS : 1;
-  const sampled = times === 1 ? "" : `AND hash(${key}) % ${times} = 0`;
+  const sampled = times === 1 ? "" : `AND ${key} % ${times} = 0`;
   const [row] = await engine.rows(`
     SELECT coalesce(sum(size) FILTER (size <= ${MAX_BLOCK}), 0) AS reached, coalesce(sum(size) FILTER (size > ${MAX_BLOCK}), 0) AS left_out,
       coalesce(sum(size * (size - 1) / 2) FILTER (size <= ${MAX_BLOCK}), 0) AS pairs

@@ -22,7 +22,7 @@ export async function certaintiesIn(engine: Engine): Promise<Pick<ClusterRules, 
   const [record, space, value] = await engine.columns(`
     SELECT n, number::INTEGER, min(first)::INTEGER FROM held JOIN holder USING (space, value)
     JOIN (SELECT space, row_number() OVER (ORDER BY space) AS number FROM (SELECT DISTINCT space FROM held)) USING (space)
-    WHERE is_mark GROUP BY n, number ORDER BY n, number`);
+    WHERE is_mark GROUP BY n, number`);
   await engine.run("DROP TABLE held");
   await engine.run("DROP TABLE holder");
   return { ties: { a, b } as Pairs, marks: { record, space, value } as Marks };

@@ -9,7 +9,7 @@ export interface ScoredPairs extends Pairs {
   readonly weight: Float64Array;
 }
 
-/** Spaces in which an entity has one value at most, and the value there that a record has: a row for each, by record. Spaces and values by number. */
+/** Spaces in which an entity has one value at most, and the value there that a record has: a row for each. Spaces and values by number, from 0. */
 export interface Marks {
   readonly record: Int32Array;
   readonly space: Int32Array;
@@ -184,19 +184,16 @@ class Says {
   }
 }
 
-/** The marks of a cluster: space, value, space, value and so on. */
-type MarkList = readonly number[];
-
 /** Disjoint sets, each by its smallest record, that remember the marks of their members. */
 class Clusters {
   readonly #parent: Int32Array;
   /** The members of a set as a chain from its root on, -1 at its end. */
   readonly #next: Int32Array;
   readonly #last: Int32Array;
-  readonly #given: Marks;
-  readonly #givenStarts: Int32Array;
-  /** Of sets that were merged. */
-  readonly #marks = new Map<number, MarkList>();
+  readonly #marks: Marks;
+  /** The marks of a set, by its root, as a chain of places, -1 at its end; no two of them in one space. */
+  readonly #firstMark: Int32Array;
+  readonly #nextMark: Int32Array;
   /** By record: those that it was said not to be one with. */
   readonly #apart = new Map<number, Set<number>>();
 
@@ -204,8 +201,10 @@ class Clusters {
     this.#parent = Int32Array.from({ length: records }, (_, record) => record);
     this.#next = new Int32Array(records).fill(-1);
     this.#last = this.#parent.slice();
-    this.#given = marks;
-    this.#givenStarts = startsOf(records, marks.record);
+    this.#marks = marks;
+    this.#firstMark = new Int32Array(records).fill(-1);
+    this.#nextMark = new Int32Array(marks.record.length);
+    for (let at = 0; at < marks.record.length; at++) this.#putMark(marks.record[at]!, at);
     for (const [at, a] of apart.a.entries()) {
       const b = apart.b[at]!;
       this.#apart.set(a, (this.#apart.get(a) ?? new Set()).add(b));
@@ -221,8 +220,7 @@ class Clusters {
   force(a: number, b: number): boolean {
     const [keep, lose] = this.#rootsOf(a, b);
     if (keep === lose || this.#areApart(keep, lose)) return false;
-    const kept = this.#marksIn(keep);
-    this.#unite(keep, lose, [...kept, ...added(kept, this.#marksIn(lose))]);
+    this.#unite(keep, lose);
     return true;
   }
 
@@ -233,17 +231,15 @@ class Clusters {
   /** Whether their marks keep two records' clusters apart for ever. */
   areContrary(a: number, b: number): boolean {
     const [one, two] = this.#rootsOf(a, b);
-    return one !== two && (this.#areApart(one, two) || areInConflict(this.#marksIn(one), this.#marksIn(two)));
+    return one !== two && (this.#areApart(one, two) || this.#areInConflict(one, two));
   }
 
   /** Merges where marks, somebody's word and the members allow it; says whether it did. */
   merge(a: number, b: number, mayMerge: (left: number, right: number) => boolean): boolean {
     const [keep, lose] = this.#rootsOf(a, b);
     if (keep === lose) return false;
-    const [kept, lost] = [this.#marksIn(keep), this.#marksIn(lose)];
-    if (areInConflict(kept, lost) || this.#areApart(keep, lose) || !mayMerge(keep, lose)) return false;
-    const more = added(kept, lost);
-    this.#unite(keep, lose, more.length === 0 ? kept : [...kept, ...more]);
+    if (this.#areInConflict(keep, lose) || this.#areApart(keep, lose) || !mayMerge(keep, lose)) return false;
+    this.#unite(keep, lose);
     return true;
   }
 
@@ -266,12 +262,36 @@ class Clusters {
     return one < two ? [one, two] : [two, one];
   }
 
-  #unite(keep: number, lose: number, marks: MarkList): void {
+  #unite(keep: number, lose: number): void {
     this.#parent[lose] = keep;
     this.#next[this.#last[keep]!] = lose;
     this.#last[keep] = this.#last[lose]!;
-    this.#marks.delete(lose);
-    if (marks.length > 0) this.#marks.set(keep, marks);
+    for (let at = this.#firstMark[lose]!, next; at >= 0; at = next) {
+      next = this.#nextMark[at]!;
+      this.#putMark(keep, at);
+    }
+  }
+
+  /** Gives a set a mark, unless it has one in that space. */
+  #putMark(root: number, mark: number): void {
+    if (this.#valueIn(root, this.#marks.space[mark]!) >= 0) return;
+    this.#nextMark[mark] = this.#firstMark[root]!;
+    this.#firstMark[root] = mark;
+  }
+
+  /** A set's value in a space; -1 when it has none. */
+  #valueIn(root: number, space: number): number {
+    for (let at = this.#firstMark[root]!; at >= 0; at = this.#nextMark[at]!)
+      if (this.#marks.space[at] === space) return this.#marks.value[at]!;
+    return -1;
+  }
+
+  #areInConflict(one: number, two: number): boolean {
+    for (let at = this.#firstMark[one]!; at >= 0; at = this.#nextMark[at]!) {
+      const other = this.#valueIn(two, this.#marks.space[at]!);
+      if (other >= 0 && other !== this.#marks.value[at]) return true;
+    }
+    return false;
   }
 
   #areApart(one: number, two: number): boolean {
@@ -285,39 +305,4 @@ class Clusters {
     for (let record = root; record >= 0; record = this.#next[record]!) members.push(record);
     return members;
   }
-
-  #marksIn(root: number): MarkList {
-    const known = this.#marks.get(root);
-    if (known) return known;
-    const marks = [];
-    for (let at = this.#givenStarts[root]!; at < this.#givenStarts[root + 1]!; at++)
-      marks.push(this.#given.space[at]!, this.#given.value[at]!);
-    return marks;
-  }
-}
-
-/** Where the rows of each record begin in a column that is in the order of records. */
-function startsOf(records: number, column: Int32Array): Int32Array {
-  const starts = new Int32Array(records + 1);
-  for (const record of column) starts[record + 1]!++;
-  for (let record = 0; record < records; record++) starts[record + 1]! += starts[record]!;
-  return starts;
-}
-
-function areInConflict(left: MarkList, right: MarkList): boolean {
-  for (let l = 0; l < left.length; l += 2)
-    for (let r = 0; r < right.length; r += 2) if (left[l] === right[r] && left[l + 1] !== right[r + 1]) return true;
-  return false;
-}
-
-/** The marks of `more` in spaces in which `marks` has none. */
-function added(marks: MarkList, more: MarkList): MarkList {
-  const lacking = [];
-  for (let at = 0; at < more.length; at += 2) if (!hasSpace(marks, more[at]!)) lacking.push(more[at]!, more[at + 1]!);
-  return lacking;
-}
-
-function hasSpace(marks: MarkList, space: number): boolean {
-  for (let at = 0; at < marks.length; at += 2) if (marks[at] === space) return true;
-  return false;
 }

@@ -5,13 +5,13 @@ import type { Field, FieldKind } from "./model.ts";
 /** One way in which two values can agree, best first; the last level of every kind is "anything else". */
 interface Level {
   readonly name: string;
-  /** SQL over the two values, and how alike they are by the measure of their kind. */
+  /** SQL over the two values, and how alike, or how far apart, they are by the measure of their kind. */
   readonly when: (left: string, right: string, likeness: string) => string;
 }
 
 /** How values of a kind agree. */
 interface Comparison {
-  /** SQL for how alike two values are that are not equal; dear, and therefore reckoned once. */
+  /** SQL for how alike, or how far apart, two values are that are not equal; dear, and therefore reckoned once. */
   readonly likeness?: (left: string, right: string) => string;
   readonly levels: readonly Level[];
 }
@@ -21,15 +21,18 @@ const similar = (least: number): Level => ({
   name: `Jaro–Winkler ≥ ${least}`,
   when: (_l, _r, likeness) => `${likeness} >= ${least}`,
 });
-/** Below it, few edits are not enough. */
-const LEAST_JARO = 0.65;
-/** Counting edits is dear, so it is done where that many are possible; CASE, because AND reckons both of its sides. */
 const edits = (most: number): Level => ({
   name: most === 1 ? "one edit" : `${most} edits`,
-  when: (l, r) => `
-    CASE WHEN abs(length(${l}) - length(${r})) <= ${most}
-      THEN CASE WHEN jaro_similarity(${l}, ${r}, ${LEAST_JARO}) > 0 THEN levenshtein(${l}, ${r}) <= ${most} END END`,
+  when: (_l, _r, distance) => `${distance} <= ${most}`,
 });
+/** Below it, few edits are not enough. */
+const LEAST_JARO = 0.65;
+/** How many edits apart two texts are. That is dear to count, so it is done where few are possible; CASE, because AND reckons both of its sides. */
+const distance =
+  (most: number) =>
+  (l: string, r: string): string => `
+    CASE WHEN abs(length(${l}) - length(${r})) <= ${most}
+      THEN CASE WHEN jaro_similarity(${l}, ${r}, ${LEAST_JARO}) > 0 THEN levenshtein(${l}, ${r}) END END`;
 const differs = (share: number): Level => ({
   name: `differs by ${share * 100} % at most`,
   when: (l, r) => `abs(${l}::DOUBLE - ${r}::DOUBLE) <= ${share} * greatest(abs(${l}::DOUBLE), abs(${r}::DOUBLE))`,
@@ -61,14 +64,16 @@ const comparisons: Readonly<Record<FieldKind, Comparison>> = {
     levels: [equal, nearlyEqual(0.95), share(0.6), share(0.35)],
   },
   // Two people of one name have mailboxes that look alike: only a slip of the hand counts as similar.
-  email: { levels: [equal, edits(1)] },
+  email: { likeness: distance(1), levels: [equal, edits(1)] },
   phone: {
+    likeness: distance(2),
     levels: [{ name: "same last nine digits", when: (l, r) => `right(${l}, 9) = right(${r}, 9)` }, edits(1), edits(2)],
   },
-  identifier: { levels: [equal, edits(1), edits(2)] },
-  code: { levels: [equal, edits(1)] },
+  identifier: { likeness: distance(2), levels: [equal, edits(1), edits(2)] },
+  code: { likeness: distance(1), levels: [equal, edits(1)] },
   category: { levels: [equal] },
   date: {
+    likeness: distance(2),
     levels: [
       equal,
       edits(1),

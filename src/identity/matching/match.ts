@@ -51,7 +51,7 @@ export async function scoreRecords(
   { blocking, threshold, isEachInputUnique: acrossOnly = false }: MatchModel,
 ): Promise<Scoring> {
   const records = await prepareRecords(engine, fields);
-  const rules = blocking ? declaredRules(blocking) : await chooseRules(engine, fields, records, MAX_RULES);
+  const rules = blocking ? declaredRules(fields, blocking) : await chooseRules(engine, fields, records, MAX_RULES);
   const pairs = await collectPairs(engine, rules, acrossOnly);
   const learnt = await learn(engine, fields, rules, records);
   await score(engine, learnt, "gamma", "scored");
