@@ -2,93 +2,72 @@ import { named, quoted } from "../../mapping/sql-text.ts";
 import { roleMailboxes } from "../match-email.ts";
 import type { Field, FieldKind } from "./model.ts";
 
-/** One way in which two values can agree, best first; the last level of every kind is "anything else". */
+/** One way in which two values agree that are not equal. */
 interface Level {
   readonly name: string;
-  /** SQL over the two values, and how alike, or how far apart, they are by the measure of their kind. */
-  readonly when: (left: string, right: string, likeness: string) => string;
+  /** SQL over the kind's measure. */
+  readonly when: (measure: string) => string;
 }
 
-/** How values of a kind agree. */
+/** How values of a kind agree: equal, then the levels, best first, then anything else. */
 interface Comparison {
+  readonly equal?: string;
   /** SQL for how alike, or how far apart, two values are that are not equal; dear, and therefore reckoned once. */
-  readonly likeness?: (left: string, right: string) => string;
+  readonly measure?: (left: string, right: string) => string;
   readonly levels: readonly Level[];
 }
 
-const equal: Level = { name: "equal", when: (l, r) => `${l} = ${r}` };
-const similar = (least: number): Level => ({
-  name: `Jaro–Winkler ≥ ${least}`,
-  when: (_l, _r, likeness) => `${likeness} >= ${least}`,
-});
-const edits = (most: number): Level => ({
-  name: most === 1 ? "one edit" : `${most} edits`,
-  when: (_l, _r, distance) => `${distance} <= ${most}`,
-});
+const atLeast = (least: number, name: string): Level => ({ name, when: likeness => `${likeness} >= ${least}` });
+const atMost = (most: number, name: string): Level => ({ name, when: distance => `${distance} <= ${most}` });
+
+const similar = (least: number): Level => atLeast(least, `Jaro–Winkler ≥ ${least}`);
+
 /** Below it, few edits are not enough. */
 const LEAST_JARO = 0.65;
 /** How many edits apart two texts are. That is dear to count, so it is done where few are possible; CASE, because AND reckons both of its sides. */
-const distance =
+const edits =
   (most: number) =>
   (l: string, r: string): string => `
     CASE WHEN abs(length(${l}) - length(${r})) <= ${most}
       THEN CASE WHEN jaro_similarity(${l}, ${r}, ${LEAST_JARO}) > 0 THEN levenshtein(${l}, ${r}) END END`;
-const differs = (share: number): Level => ({
-  name: `differs by ${share * 100} % at most`,
-  when: (l, r) => `abs(${l}::DOUBLE - ${r}::DOUBLE) <= ${share} * greatest(abs(${l}::DOUBLE), abs(${r}::DOUBLE))`,
-});
-const share = (least: number): Level => ({
-  name: `shares ${least * 100} % of its words`,
-  when: (_l, _r, likeness) => `${likeness} >= ${least}`,
-});
+const oneEdit = atMost(1, "one edit");
+const twoEdits = atMost(2, "2 edits");
 
 const words = (text: string): string => `string_split(${text}, ' ')`;
-/** The share of their words, from 0 to 1, that two texts have in common. */
-const sharedWords = (l: string, r: string): string =>
-  `2e0 * len(list_intersect(${words(l)}, ${words(r)})) / (len(${words(l)}) + len(${words(r)}))`;
-/** Above every share of words. */
+/** The share of their words, from 0 to 1, that two texts have in common; above every share for texts that are nearly equal. */
+const sharedWords = (l: string, r: string): string => `
+  CASE WHEN jaro_winkler_similarity(${l}, ${r}, 0.95) >= 0.95 THEN ${NEARLY_EQUAL}
+    ELSE 2e0 * len(list_intersect(${words(l)}, ${words(r)})) / (len(${words(l)}) + len(${words(r)})) END`;
 const NEARLY_EQUAL = 2;
-const nearlyEqual = (least: number): Level => ({
-  name: `Jaro–Winkler ≥ ${least}`,
-  when: (_l, _r, likeness) => `${likeness} = ${NEARLY_EQUAL}`,
-});
+const shares = (least: number): Level => atLeast(least, `shares ${least * 100} % of its words`);
+
+/** Between one edit and two. */
+const ONE_PART = 1.5;
+const samePart = (from: number, digits: number) => (l: string, r: string) =>
+  `(substr(${l}, ${from}, ${digits}) = substr(${r}, ${from}, ${digits}))::INT`;
+const dateParts = [samePart(1, 4), samePart(5, 2), samePart(7, 2)];
+const apartInTime = (l: string, r: string): string =>
+  `least(${edits(2)(l, r)}, CASE WHEN ${dateParts.map(same => same(l, r)).join(" + ")} >= 2 THEN ${ONE_PART} END)`;
+
+const relativeDifference = (l: string, r: string): string =>
+  `abs(${l}::DOUBLE - ${r}::DOUBLE) / greatest(abs(${l}::DOUBLE), abs(${r}::DOUBLE), 1e-300)`;
+const differs = (share: number): Level => atMost(share, `differs by ${share * 100} % at most`);
 
 const comparisons: Readonly<Record<FieldKind, Comparison>> = {
   name: {
-    likeness: (l, r) => `jaro_winkler_similarity(${l}, ${r}, 0.8)`,
-    levels: [equal, similar(0.95), similar(0.88), similar(0.8)],
+    measure: (l, r) => `jaro_winkler_similarity(${l}, ${r}, 0.8)`,
+    levels: [similar(0.95), similar(0.88), similar(0.8)],
   },
-  text: {
-    likeness: (l, r) =>
-      `CASE WHEN jaro_winkler_similarity(${l}, ${r}, 0.95) >= 0.95 THEN ${NEARLY_EQUAL} ELSE ${sharedWords(l, r)} END`,
-    levels: [equal, nearlyEqual(0.95), share(0.6), share(0.35)],
-  },
+  text: { measure: sharedWords, levels: [atLeast(NEARLY_EQUAL, "Jaro–Winkler ≥ 0.95"), shares(0.6), shares(0.35)] },
   // Two people of one name have mailboxes that look alike: only a slip of the hand counts as similar.
-  email: { likeness: distance(1), levels: [equal, edits(1)] },
-  phone: {
-    likeness: distance(2),
-    levels: [{ name: "same last nine digits", when: (l, r) => `right(${l}, 9) = right(${r}, 9)` }, edits(1), edits(2)],
-  },
-  identifier: { likeness: distance(2), levels: [equal, edits(1), edits(2)] },
-  code: { likeness: distance(1), levels: [equal, edits(1)] },
-  category: { levels: [equal] },
-  date: {
-    likeness: distance(2),
-    levels: [
-      equal,
-      edits(1),
-      {
-        name: "two of year, month and day",
-        when: (l, r) =>
-          `list_sum([(substr(${l}, 1, 4) = substr(${r}, 1, 4))::INT, (substr(${l}, 5, 2) = substr(${r}, 5, 2))::INT, (substr(${l}, 7, 2) = substr(${r}, 7, 2))::INT]) >= 2`,
-      },
-      edits(2),
-    ],
-  },
-  number: { levels: [equal, differs(0.01), differs(0.1)] },
+  email: { measure: edits(1), levels: [oneEdit] },
+  phone: { equal: "same last nine digits", measure: edits(2), levels: [oneEdit, twoEdits] },
+  identifier: { measure: edits(2), levels: [oneEdit, twoEdits] },
+  code: { measure: edits(1), levels: [oneEdit] },
+  category: { levels: [] },
+  date: { measure: apartInTime, levels: [oneEdit, atMost(ONE_PART, "two of year, month and day"), twoEdits] },
+  number: { measure: relativeDifference, levels: [differs(0.01), differs(0.1)] },
 };
-
-const levelsOf = (kind: FieldKind): readonly Level[] => comparisons[kind].levels;
 
 /** How often two values of a kind are equal by chance, before any were seen. */
 const equalByChance: Readonly<Record<FieldKind, number>> = {
@@ -106,30 +85,29 @@ const equalByChance: Readonly<Record<FieldKind, number>> = {
 /** Agreement by chance at each level of a field, before any records were seen. */
 export function expectedChance({ kind }: Field): number[] {
   const equal = equalByChance[kind];
-  const between = levelsOf(kind)
-    .slice(1)
-    .map(() => Math.max(equal, 1e-3));
+  const between = comparisons[kind].levels.map(() => Math.max(equal, 1e-3));
   return [equal, ...between, 1 - equal - between.reduce((sum, share) => sum + share, 0)];
 }
 
 /** The names of a field's levels, best first, "anything else" last. */
-export const levelNames = ({ kind }: Field): readonly string[] => [...levelsOf(kind).map(level => level.name), "anything else"];
+export const levelNames = ({ kind }: Field): readonly string[] => [
+  comparisons[kind].equal ?? "equal",
+  ...comparisons[kind].levels.map(level => level.name),
+  "anything else",
+];
 
 /** How many levels a field has, "anything else" included. */
-export const levelCount = ({ kind }: Field): number => levelsOf(kind).length + 1;
+export const levelCount = ({ kind }: Field): number => comparisons[kind].levels.length + 2;
 
-/** SQL for how alike a pair `l`, `r` of records is in a field, as `levelSql` wants it; NULL where that is not asked. */
-export function likenessSql({ column, kind }: Field): string {
-  const [left, right] = [`l.${named(column)}`, `r.${named(column)}`];
-  const likeness = comparisons[kind].likeness?.(left, right);
-  return likeness === undefined ? "NULL" : `CASE WHEN ${left} <> ${right} THEN ${likeness} END`;
-}
+/** SQL for how alike, or how far apart, two values of a field are that are not equal, as `levelSql` wants it. */
+export const measureSql = ({ kind }: Field, left: string, right: string): string =>
+  comparisons[kind].measure?.(left, right) ?? "NULL";
 
-/** SQL for the level that two values reach that are so alike: 0 the best, NULL when either side has none. */
-export function levelSql({ kind }: Field, left: string, right: string, likeness: string): string {
-  const levels = levelsOf(kind);
-  const cases = levels.map((level, index) => `WHEN ${level.when(left, right, likeness)} THEN ${index}`);
-  return `(CASE WHEN ${left} IS NULL OR ${right} IS NULL THEN NULL ${cases.join(" ")} ELSE ${levels.length} END)::TINYINT`;
+/** SQL for the level that a pair reaches: 0 where it `isEqual`, which is NULL when either side has no value, and so is the level then. */
+export function levelSql({ kind }: Field, isEqual: string, measure: string): string {
+  const { levels } = comparisons[kind];
+  const cases = levels.map((level, index) => `WHEN ${level.when(measure)} THEN ${index + 1}`);
+  return `(CASE WHEN ${isEqual} IS NULL THEN NULL WHEN ${isEqual} THEN 0 ${cases.join(" ")} ELSE ${levels.length + 1} END)::TINYINT`;
 }
 
 /**
@@ -169,7 +147,8 @@ export function normalSteps(kind: FieldKind): readonly Step[] {
     case "number":
       return [text => `nullif(trim(regexp_replace(${plain(text)}, '\\s+', ' ', 'g')), '')`];
     case "phone":
-      return [only("0-9", "")];
+      // Before them stand the country and whatever else it takes to dial from where one is.
+      return [only("0-9", ""), digits => `right(${digits}, 9)`];
     case "identifier":
     case "code":
     case "date":

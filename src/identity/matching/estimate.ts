@@ -1,8 +1,9 @@
 import { named } from "../../mapping/sql-text.ts";
 import { type BlockingRule } from "./candidates.ts";
-import { expectedChance, levelCount, levelNames, levelSql, likenessSql } from "./comparison.ts";
+import { expectedChance, levelCount, levelNames, levelSql, measureSql } from "./comparison.ts";
 import type { Engine } from "./engine.ts";
 import type { Field } from "./model.ts";
+import { wholeColumn } from "./prepare.ts";
 
 /** How often pairs reach each level of a field, best first: `m` among pairs of one entity, `u` among pairs of two. Shares from 0 to 1. */
 export interface FieldEstimate {
@@ -19,13 +20,12 @@ interface Pattern {
 
 /** Makes the table `gamma`: every pair with the level that it reaches in each field. */
 export async function compareAll(engine: Engine, fields: readonly Field[], pairTable: string, into: string): Promise<void> {
-  const values = fields.map(
-    (field, index) =>
-      `l.${named(field.column)} AS left_${index}, r.${named(field.column)} AS right_${index}, ${likenessSql(field)} AS likeness_${index}`,
-  );
-  const levels = fields.map(
-    (field, index) => `${levelSql(field, `left_${index}`, `right_${index}`, `likeness_${index}`)} AS g${index}`,
-  );
+  const values = fields.map((field, index) => {
+    const [number, text] = [wholeColumn(index), named(field.column)];
+    const measure = measureSql(field, `l.${text}`, `r.${text}`);
+    return `l.${number} = r.${number} AS equal_${index}, CASE WHEN l.${number} <> r.${number} THEN ${measure} END AS measure_${index}`;
+  });
+  const levels = fields.map((field, index) => `${levelSql(field, `equal_${index}`, `measure_${index}`)} AS g${index}`);
   await engine.run(`
     CREATE OR REPLACE TABLE ${into} AS SELECT a, b, ${levels.join(", ")}
     FROM (SELECT a, b, ${values.join(", ")} FROM ${pairTable} JOIN record AS l ON l.n = a JOIN record AS r ON r.n = b)`);
