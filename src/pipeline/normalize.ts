@@ -43,8 +43,11 @@ export interface Responses {
   readonly items?: string;
 }
 
-/** Where a record came from, beside its fields. */
-const origin = ["pull", "line", `"index"`, "raw", "received_at"];
+/** Where a record came from and how it fared, beside its fields. */
+const origin = ["pull", "line", `"index"`, "raw", "received_at", "fate", "drift", "policy"];
+/** Whether a record's fields are to be used. */
+const isMapped = "policy IS NULL AND fate IS NULL";
+const hasKey = `"key" IS NOT NULL AND "key issue" IS NULL`;
 
 const leastObjectBytes = 16 * 1024 * 1024;
 
@@ -64,34 +67,29 @@ export async function normalize(
   input: BuildInput,
   { table, responses }: { readonly table: string; readonly responses: readonly Responses[] },
 ): Promise<Normalized> {
-  const { entry } = input;
-  const [records, mapped] = [`${table}_record`, `${table}_mapped`];
-  const { query, clues } = compileQuery(entry.collection, {
-    from: `(SELECT * EXCLUDE (record), record::JSON AS record FROM ${records} WHERE policy IS NULL AND fate IS NULL)`,
-    keep: origin,
-  });
-  await bench.run(`CREATE TABLE ${records} AS ${recordsSql(input, responses)}`);
-  await refuseFrozen(bench, input, records);
-  await bench.run(`CREATE TABLE ${mapped} AS ${query}`);
-  await bench.run(`CREATE TABLE ${table} AS ${latestSql(mapped)}`);
-  await bench.run(`INSERT INTO quarantine ${quarantineSql(input, records, `SELECT * FROM ${mapped} WHERE NOT (${hasKey})`)}`);
+  // In one query, so that the text of no record is kept: of millions it would fill the memory.
+  const { query, clues } = compileQuery(input.entry.collection, { from: `(${recordsSql(input, responses)})`, keep: origin });
+  await bench.run(`CREATE TABLE ${table} AS ${query}`);
+  await refuseFrozen(bench, input, table);
+  const drift = await driftIn(bench, table);
+  const keyless = `SELECT * FROM ${table} WHERE ${isMapped} AND NOT (${hasKey})`;
+  await bench.run(`INSERT INTO quarantine ${quarantineSql(input, table, keyless)}`);
+  const counts = await countsOf(bench, input, table);
+  await bench.run(`DELETE FROM ${table} WHERE NOT (${isMapped} AND ${hasKey}) OR rowid IN (${outdatedSql(table)})`);
   await bench.run(`INSERT INTO issues ${issuesSql(input, table)}`);
-  const counts = await countsOf(bench, input, { records, mapped, table });
-  const drift = await driftIn(bench, records);
-  await bench.run(`DROP TABLE ${records}`);
-  await bench.run(`DROP TABLE ${mapped}`);
-  return { input, table, clues, counts, drift };
+  const issues = await bench.rows(`SELECT count(*) AS issues FROM issues WHERE ${placeSql(input)}`);
+  return { input, table, clues, counts: { ...counts, issues: Number(issues[0]?.["issues"]) }, drift };
 }
 
 /**
- * Every record of the kept responses: where it stands, its exact text as it is to be mapped, its fate where it is not to be (`superseded`, `deleted`), how
- * it differs from what was agreed (`drift`, NULL for a sound one), and the policy that keeps it from being mapped, if one does.
+ * Every record of the kept responses: where it stands, as JSON of exact text where it is to be mapped, its fate where it is not to be (`superseded`, `deleted`),
+ * how it differs from what was agreed (`drift`, NULL for a sound one), and the policy that keeps it from being mapped, if one does.
  */
 const recordsSql = ({ entry }: BuildInput, responses: readonly Responses[]): string => `
-  SELECT pull, line, "index", raw, received_at, coalesce(json_extract_string(drift, '$.record'), record) AS record, fate, drift,
-    json_extract_string(drift, '$.policy') AS policy
+  SELECT * EXCLUDE (text), CASE WHEN ${isMapped} THEN coalesce(json_extract_string(drift, '$.record'), text)::JSON END AS record
   FROM (
-    SELECT * REPLACE (CASE WHEN fate IS NULL THEN drift END AS drift)
+    SELECT pull, line, "index", raw, received_at, record AS text, fate, CASE WHEN fate IS NULL THEN drift END AS drift,
+      CASE WHEN fate IS NULL THEN json_extract_string(drift, '$.policy') END AS policy
     FROM (SELECT *, ${fateSql(entry.collection, responses.length)} AS fate FROM (${partsSql(entry, responses)}))
     WHERE gone IS NULL
   )`;
@@ -138,12 +136,16 @@ const envelopesOf = ({ paths, longestLineBytes }: Responses): string =>
     : `read_ndjson([${paths.map(quoted).join(", ")}], columns = ${columns}, compression = 'zstd', ` +
       `maximum_object_size = ${Math.max(leastObjectBytes, longestLineBytes + 1)})`;
 
-const hasKey = `"key" IS NOT NULL AND "key issue" IS NULL`;
+/** The row ids of records with whose key another one was received later. */
+const outdatedSql = (table: string): string => `
+  SELECT row FROM (
+    SELECT rowid AS row, "key", pull, line, "index" FROM ${table} SEMI JOIN (
+      SELECT "key" FROM ${table} WHERE ${isMapped} AND ${hasKey} GROUP BY "key" HAVING count(*) > 1
+    ) AS several USING ("key") WHERE ${isMapped} AND ${hasKey}
+  ) QUALIFY row_number() OVER (PARTITION BY "key" ORDER BY pull DESC, line DESC, "index" DESC) > 1`;
 
-/** Of several records with one key the one that was received last. */
-const latestSql = (mapped: string): string => `
-  SELECT * FROM ${mapped} WHERE ${hasKey}
-  QUALIFY row_number() OVER (PARTITION BY "key" ORDER BY pull DESC, line DESC, "index" DESC) = 1`;
+const placeSql = ({ entry }: BuildInput): string =>
+  `source = ${quoted(entry.source.name)} AND collection = ${quoted(entry.name)}`;
 
 const issuesSql = ({ entry }: BuildInput, table: string): string =>
   fieldsOf(entry.collection.canonical)
@@ -153,25 +155,17 @@ const issuesSql = ({ entry }: BuildInput, table: string): string =>
     })
     .join(" UNION ALL ");
 
-async function countsOf(
-  bench: Workbench,
-  { entry }: BuildInput,
-  tables: { records: string; mapped: string; table: string },
-): Promise<NormalizedCounts> {
-  const place = `source = ${quoted(entry.source.name)} AND collection = ${quoted(entry.name)}`;
+async function countsOf(bench: Workbench, input: BuildInput, table: string): Promise<Omit<NormalizedCounts, "issues">> {
   const [row] = await bench.rows(`SELECT
-    (SELECT count(*) FROM ${tables.records}) AS records,
-    (SELECT count(*) FROM ${tables.mapped} WHERE ${hasKey}) - (SELECT count(*) FROM ${tables.table}) AS duplicates,
-    (SELECT count(*) FROM quarantine WHERE ${place}) AS quarantined,
-    (SELECT count(*) FROM ${tables.records} WHERE fate = 'superseded') AS superseded,
-    (SELECT count(*) FROM ${tables.records} WHERE fate = 'deleted') AS deleted,
-    (SELECT count(*) FROM issues WHERE ${place}) AS issues`);
+    count(*) AS records, count(*) FILTER (fate = 'superseded') AS superseded, count(*) FILTER (fate = 'deleted') AS deleted,
+    (SELECT count(*) FROM (${outdatedSql(table)})) AS duplicates,
+    (SELECT count(*) FROM quarantine WHERE ${placeSql(input)}) AS quarantined
+    FROM ${table}`);
   return {
     records: Number(row?.["records"]),
     duplicates: Number(row?.["duplicates"]),
     quarantined: Number(row?.["quarantined"]),
     superseded: Number(row?.["superseded"]),
     deleted: Number(row?.["deleted"]),
-    issues: Number(row?.["issues"]),
   };
 }
