@@ -67,6 +67,7 @@ export const INPUT_COLUMNS =
  */
 export async function resolveTables(bench: Workbench, { onePerCustomer, decisions = [] }: IdentityRules): Promise<number> {
   await numberRecords(bench);
+  await bench.run("DROP TABLE input");
   await holdKeys(bench, onePerCustomer);
   const decided = await decidedPairs(bench, decisions);
   const certain = await certaintiesIn(bench);

@@ -2,7 +2,7 @@ import type { Catalog, CatalogEntry } from "../source/catalog.ts";
 
 /**
  * The collections that may give a customer's field, best first: lowest declared rank, then name. Both paths take their order
- * from here; among records of one collection the smallest key (compared as text, by code unit) comes first.
+ * from here; among records of one collection the smallest key (compared as text, by code point) comes first.
  */
 export function survivorshipOrder(catalog: Catalog, field: string): readonly CatalogEntry[] {
   const ranked = catalog.of("Customer").filter(entry => entry.collection.map[field]?.rule !== "literal");

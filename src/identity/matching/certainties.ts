@@ -12,7 +12,7 @@ export const prepareHeld = (engine: Engine): Promise<void> =>
 export async function certaintiesIn(engine: Engine): Promise<Pick<ClusterRules, "ties" | "marks">> {
   await engine.run(`
     CREATE OR REPLACE TABLE holder AS
-    SELECT space, value, min(n) AS first, count(DISTINCT n) AS holders FROM held GROUP BY space, value`);
+    SELECT space, value, count(DISTINCT n) AS holders FROM held GROUP BY space, value`);
   await engine.run(`
     CREATE OR REPLACE TABLE tie AS
     SELECT lag(n) OVER (PARTITION BY key ORDER BY n) AS a, n AS b, key
@@ -20,9 +20,9 @@ export async function certaintiesIn(engine: Engine): Promise<Pick<ClusterRules, 
     QUALIFY a IS NOT NULL`);
   const [a, b] = await engine.columns("SELECT a, b FROM tie ORDER BY key, b");
   const [record, space, value] = await engine.columns(`
-    SELECT n, number::INTEGER, min(first)::INTEGER FROM held JOIN holder USING (space, value)
+    SELECT DISTINCT n, number::INTEGER, holder.rowid::INTEGER FROM held JOIN holder USING (space, value)
     JOIN (SELECT space, row_number() OVER (ORDER BY space) AS number FROM (SELECT DISTINCT space FROM held)) USING (space)
-    WHERE is_mark GROUP BY n, number`);
+    WHERE is_mark`);
   await engine.run("DROP TABLE held");
   await engine.run("DROP TABLE holder");
   return { ties: { a, b } as Pairs, marks: { record, space, value } as Marks };

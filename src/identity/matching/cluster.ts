@@ -191,7 +191,7 @@ class Clusters {
   readonly #next: Int32Array;
   readonly #last: Int32Array;
   readonly #marks: Marks;
-  /** The marks of a set, by its root, as a chain of places, -1 at its end; no two of them in one space. */
+  /** The marks of a set, by its root, as a chain of places, -1 at its end. */
   readonly #firstMark: Int32Array;
   readonly #nextMark: Int32Array;
   /** By record: those that it was said not to be one with. */
@@ -266,31 +266,29 @@ class Clusters {
     this.#parent[lose] = keep;
     this.#next[this.#last[keep]!] = lose;
     this.#last[keep] = this.#last[lose]!;
+    const kept = this.#firstMark[keep]!;
     for (let at = this.#firstMark[lose]!, next; at >= 0; at = next) {
       next = this.#nextMark[at]!;
-      this.#putMark(keep, at);
+      if (!this.#hasSpace(kept, this.#marks.space[at]!)) this.#putMark(keep, at);
     }
   }
 
-  /** Gives a set a mark, unless it has one in that space. */
   #putMark(root: number, mark: number): void {
-    if (this.#valueIn(root, this.#marks.space[mark]!) >= 0) return;
     this.#nextMark[mark] = this.#firstMark[root]!;
     this.#firstMark[root] = mark;
   }
 
-  /** A set's value in a space; -1 when it has none. */
-  #valueIn(root: number, space: number): number {
-    for (let at = this.#firstMark[root]!; at >= 0; at = this.#nextMark[at]!)
-      if (this.#marks.space[at] === space) return this.#marks.value[at]!;
-    return -1;
+  /** Whether a chain of marks has one in a space. */
+  #hasSpace(first: number, space: number): boolean {
+    for (let at = first; at >= 0; at = this.#nextMark[at]!) if (this.#marks.space[at] === space) return true;
+    return false;
   }
 
   #areInConflict(one: number, two: number): boolean {
-    for (let at = this.#firstMark[one]!; at >= 0; at = this.#nextMark[at]!) {
-      const other = this.#valueIn(two, this.#marks.space[at]!);
-      if (other >= 0 && other !== this.#marks.value[at]) return true;
-    }
+    const { space, value } = this.#marks;
+    for (let at = this.#firstMark[one]!; at >= 0; at = this.#nextMark[at]!)
+      for (let other = this.#firstMark[two]!; other >= 0; other = this.#nextMark[other]!)
+        if (space[at] === space[other] && value[at] !== value[other]) return true;
     return false;
   }
 

@@ -4,12 +4,10 @@ import type { Engine } from "./engine.ts";
 import type { Field } from "./model.ts";
 
 /**
- * Makes `numbered` out of the table `input` (source, key, and further columns), which it drops: its rows with `n`, from 0 without gaps in the order of source
- * and key.
+ * Makes `numbered` out of the table `input` (source, key, and further columns): its rows with `n`, from 0 without gaps in the order of source and key.
  */
 export async function numberRecords(engine: Engine): Promise<void> {
   await engine.run("CREATE OR REPLACE TABLE ordered AS FROM input ORDER BY source, key");
-  await engine.run("DROP TABLE input");
   // A table's rows are numbered as they stand; to have them counted by a window takes twice as long as to sort them.
   await engine.run("CREATE OR REPLACE VIEW numbered AS SELECT rowid::INTEGER AS n, * FROM ordered");
 }

@@ -46,7 +46,7 @@ describe("build", () => {
     expect(keys.toSorted()).toEqual(["crm.people:4", "crm.people:p1", "crm.people:p2", "crm.people:p3", "crm.people:p5"]);
   });
 
-  it("lets the best ranked source that has a value give a field, and of one source the smallest key by code unit", async () => {
+  it("lets the best ranked source that has a value give a field, and of one source the smallest key by code point", async () => {
     const mail = "ann@example.com";
     const astral = "\u{1f600}";
     const result = await built({
@@ -66,12 +66,12 @@ describe("build", () => {
     );
     expect(rows).toEqual([
       {
-        name: "By code unit",
+        name: "By code point",
         email: mail,
         phone: null,
         country: "DE",
-        created_at: "1970-01-01 00:00:02",
-        keys: `crm.people:${astral} crm.people:${astral}b crm.people:\u{ffee} shop.accounts:a1`,
+        created_at: "1970-01-01 00:00:03",
+        keys: `crm.people:\u{ffee} crm.people:${astral} crm.people:${astral}b shop.accounts:a1`,
       },
     ]);
   });
