@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { isCurrency } from "../core/currency.ts";
 import { ConfigError } from "../core/errors.ts";
 import { defaultLimits, type QueryLimits } from "../gateway/limits/limits.ts";
+import { DEFAULT_BUILD_MIB } from "../pipeline/build.ts";
 import type { Join } from "../pipeline/join-report.ts";
 import { baseUrlVariable, type Source } from "../source/define-source.ts";
 import type { ProxySettings } from "../upstream/connection.ts";
@@ -26,6 +27,8 @@ export interface Config {
   readonly retention: { readonly keepPulls: number; readonly keepDays: number };
   /** Which old versions of the dataset stay. */
   readonly versions: { readonly keepVersions: number; readonly keepDays: number };
+  /** What DuckDB may use of the memory while it builds, in MiB. */
+  readonly buildMemoryMib: number;
   /** The currency of a dataset's features. */
   readonly featureCurrency: string;
   /** Which customers a dataset has. */
@@ -69,6 +72,10 @@ export const settings = {
     meaning: "versions of the dataset that are kept, beside the current one and those that are read",
   },
   DATASET_KEEP_DAYS: { fallback: "90", meaning: "days that a version of the dataset is kept, beside the same" },
+  BUILD_MEMORY_MIB: {
+    fallback: String(DEFAULT_BUILD_MIB),
+    meaning: "memory that DuckDB may use while it builds; what does not fit waits in the folder of the unfinished dataset",
+  },
   FEATURE_CURRENCY: { fallback: "EUR", meaning: "currency of the amounts in customer_features, ISO 4217" },
   DATASET_JOIN: {
     fallback: "outer",
@@ -159,6 +166,7 @@ export function readConfig(environment: Environment): Config {
     store: "store",
     retention: { keepPulls: count("RAW_KEEP_PULLS", 1), keepDays: count("RAW_KEEP_DAYS", 1) },
     versions: { keepVersions: count("DATASET_KEEP_VERSIONS", 1), keepDays: count("DATASET_KEEP_DAYS", 1) },
+    buildMemoryMib: count("BUILD_MEMORY_MIB", 256),
     featureCurrency: currency(text("FEATURE_CURRENCY")),
     join: joinOf(text("DATASET_JOIN")),
     lineage: {

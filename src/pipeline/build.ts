@@ -43,6 +43,8 @@ export interface BuildOptions {
   readonly retention?: DatasetRetention;
   /** What is checked; the checks of the entities unless given. */
   readonly checks?: Checks;
+  /** What DuckDB may use of the memory, in MiB; beyond it, tables wait on disk. */
+  readonly memoryMib?: number;
   /** Where start and end are told, as OpenLineage has it, beside the file in `<home>/openlineage`. */
   readonly lineage?: LineageTarget;
 }
@@ -70,6 +72,9 @@ interface Work {
   readonly limits?: BenchLimits;
 }
 
+/** With the process itself some 4 GiB at most, however many records there are. */
+export const DEFAULT_BUILD_MIB = 2560;
+
 /** Every table of a dataset. */
 const plans = [...datasetPlans, featuresPlan];
 
@@ -89,8 +94,9 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   const version = await versionOf(catalog, known, parameters, checks);
   const store = new DatasetStore(home);
   const found = await store.find(version);
+  const limits = { memoryMib: options.memoryMib ?? DEFAULT_BUILD_MIB };
   const make = (folder: string) =>
-    makeDataset({ catalog, folder, rawKey, onProgress, signal, parameters, checks }, known, version);
+    makeDataset({ catalog, folder, rawKey, onProgress, signal, parameters, checks, limits }, known, version);
   const publish = () => store.publish(version, make);
   const manifest = found ?? (await withRunEvents({ home, version, inputs, target: options.lineage }, publish));
   const changes = asOf === null ? rowChanges(await datasetInUse(store), manifest, checks) : [];

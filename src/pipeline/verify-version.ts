@@ -9,7 +9,7 @@ import { guarded, sha256 } from "../store/raw/durable.ts";
 import { readPull } from "../store/raw/manifest.ts";
 import type { RawKey } from "../store/raw/raw-key.ts";
 import { RawStore } from "../store/raw/raw-store.ts";
-import { makeDataset } from "./build.ts";
+import { DEFAULT_BUILD_MIB, makeDataset } from "./build.ts";
 import { type DatasetManifest, manifestText } from "./dataset.ts";
 import { findDataset } from "./dataset-reader.ts";
 import { hold } from "./holds.ts";
@@ -65,7 +65,7 @@ export async function verifyVersion(options: VerifyOptions): Promise<VerifyResul
       signal,
       parameters,
       checks: declaredChecks,
-      limits: { threads },
+      limits: { threads, memoryMib: DEFAULT_BUILD_MIB },
     };
     const anew = await makeDataset(parts, known, version);
     const files = await compareFolders(path, folder, manifestText(anew));

@@ -30,6 +30,7 @@ export async function buildTables(config: Config, signal: AbortSignal, moments: 
     signal,
     onProgress: progress.show,
     retention,
+    memoryMib: config.buildMemoryMib,
     parameters: {
       asOf: moments.at(-1) ?? null,
       earlier: moments.slice(0, -1),
