@@ -73,7 +73,7 @@ interface Work {
 }
 
 /** With the process itself some 4 GiB at most, however many records there are. */
-export const DEFAULT_BUILD_MIB = 2560;
+export const DEFAULT_BUILD_MIB = 2048;
 
 /** Every table of a dataset. */
 const plans = [...datasetPlans, featuresPlan];

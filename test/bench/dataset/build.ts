@@ -1,7 +1,7 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import { rm } from "node:fs/promises";
-import { build } from "../../../src/pipeline/build.ts";
+import { build, DEFAULT_BUILD_MIB } from "../../../src/pipeline/build.ts";
 import { discoverSources } from "../../../src/app/registry.ts";
 import { DatasetStore } from "../../../src/pipeline/dataset.ts";
 import { buildFloor } from "./floor.ts";
@@ -19,7 +19,6 @@ interface Measured {
   readonly identitySeconds: number;
 }
 
-const MEMORY_MIB = 2560;
 const now = () => performance.now() / 1_000;
 
 async function measureBuild(home: string): Promise<Omit<Measured, "residentMib">> {
@@ -29,7 +28,6 @@ async function measureBuild(home: string): Promise<Omit<Measured, "residentMib">
   const result = await build({
     catalog: await discoverSources(),
     home,
-    memoryMib: MEMORY_MIB,
     onProgress({ stage }) {
       if (stage === "normalize") normalizedAt = now();
       if (stage === "identity") identitySeconds = now() - normalizedAt;
@@ -45,7 +43,7 @@ async function measureFloor(home: string): Promise<Omit<Measured, "residentMib">
   const store = new DatasetStore(home);
   const members = `${store.pathOf((await store.currentVersion())!)}/identities.parquet`;
   const startedAt = now();
-  await buildFloor(home, members, `${home}/floor`, MEMORY_MIB);
+  await buildFloor(home, members, `${home}/floor`, DEFAULT_BUILD_MIB);
   const seconds = now() - startedAt;
   await rm(`${home}/floor`, { recursive: true });
   return { seconds, records: 0, customerRecords: 0, identitySeconds: 0 };
