@@ -43,6 +43,7 @@ const connectionOf =
 export const Customer = {
   ...Object.fromEntries(fields.map(field => [field, scalarOf(field)])),
   id: (customer: CustomerNode) => customer.id,
+  datasetVersion: ({ dataset }: CustomerNode) => dataset?.version ?? null,
   identities: (customer: CustomerNode) =>
     customer.members.map(({ collection, key }) => {
       const [source, name] = collection.split(".");
@@ -87,10 +88,16 @@ export const Customer = {
   },
 };
 
-/** The canonical id that a cursor of the customers' listing stands for; throws `CURSOR_INVALID` for one that it never gave. */
-export function afterCustomer(cursor: string | null | undefined): string | null {
+/** A customer's place in the listing: of a version of the tables that and the id, else the id. */
+export const customerPlace = ({ id, dataset }: CustomerNode): string => (dataset === undefined ? id : `${dataset.version} ${id}`);
+
+/** The place that a cursor of the customers' listing stands for; throws `CURSOR_INVALID` for one that it never gave. */
+export function afterCustomer(
+  cursor: string | null | undefined,
+  isOfDataset: boolean,
+): { readonly id: string; readonly version: string | null } | null {
   if (cursor === null || cursor === undefined) return null;
-  const id = decodeCursor(cursor);
-  if (isCustomerId(id)) return id;
+  const [id = "", version = null] = decodeCursor(cursor).split(" ").toReversed();
+  if (isCustomerId(id) && (version !== null) === isOfDataset) return { id, version };
   throw new RequestError("CURSOR_INVALID", "this cursor does not belong to this connection");
 }

@@ -1,38 +1,54 @@
 import type { GraphQLResolveInfo } from "graphql";
+import { RequestError } from "../src/core/errors.ts";
 import { type CustomerNode, MAX_KEY_LENGTH } from "../src/gateway/customer-reader.ts";
+import type { DatasetReader } from "../src/gateway/dataset-reader.ts";
+import type { DatasetNode } from "../src/gateway/datasets.ts";
 import { type RecordNode, splitRecordId } from "../src/gateway/related-reader.ts";
 import { refuseArgument, type RequestContext, staleAt } from "../src/gateway/request-context.ts";
 import { connection } from "./connection.ts";
-import { afterCustomer } from "./customer.ts";
+import { afterCustomer, customerPlace } from "./customer.ts";
 import { dataset, datasets } from "./dataset.ts";
 import { sources } from "./source.ts";
 
-interface CustomerArguments {
+interface Origin {
+  readonly from: "LIVE" | "DATASET";
+  readonly version?: string | null;
+}
+interface CustomerArguments extends Origin {
   readonly id?: string | null;
   readonly by?: { readonly source: string; readonly key: string } | null;
 }
-interface CustomersArguments {
+interface CustomersArguments extends Origin {
   readonly first: number;
   readonly after?: string | null;
   readonly filter?: { readonly country?: string | null; readonly status?: string | null; readonly source?: string | null } | null;
 }
 
 export const Query = {
-  customer: (_parent: unknown, { id, by }: CustomerArguments, { customers }: RequestContext) => {
-    if ((id ?? null) === null && by) return customers.findByKey(by.source, by.key);
-    if (typeof id === "string" && !by) return customers.find(id);
+  customer: async (_parent: unknown, { id, by, from, version }: CustomerArguments, context: RequestContext) => {
+    const { customers } = context;
+    const dataset = await datasetOf(context, { from, version: version ?? null });
+    if ((id ?? null) === null && by) return customers.findByKey(by.source, by.key, dataset);
+    if (typeof id === "string" && !by) return customers.find(id, dataset);
     return refuseArgument("customer: give exactly one of id and by");
   },
   customerByEmail: (_parent: unknown, { email }: { email: string }, { customers }: RequestContext) =>
     customers.findByEmail(email),
-  customers: async (_parent: unknown, { first, after, filter }: CustomersArguments, { customers, gateway }: RequestContext) => {
+  customers: async (_parent: unknown, { first, after, filter, from, version }: CustomersArguments, context: RequestContext) => {
+    const { customers, gateway } = context;
     const wanted = {
       ...(filter?.country && { country: filter.country.toUpperCase() }),
       ...(filter?.status && { status: filter.status }),
       ...(filter?.source && { source: filter.source }),
     };
-    const { nodes, hasMore } = await customers.page(wanted, afterCustomer(after), first);
-    return { ...connection(nodes, hasMore, (node: CustomerNode) => node.id), totalCount: () => gateway.index.count(wanted) };
+    const place = afterCustomer(after, from === "DATASET");
+    const dataset = await datasetOf(context, { from, version: inVersion(version ?? null, place?.version ?? null) });
+    const { nodes, hasMore } = await customers.page(wanted, { after: place?.id ?? null, first, dataset });
+    return {
+      ...connection(nodes, hasMore, customerPlace),
+      totalCount: () => (dataset ?? gateway.index).count(wanted),
+      dataset: () => (dataset === null ? null : (gateway.datasets?.find(dataset.version) ?? null)),
+    };
   },
   node: (_parent: unknown, { id }: { id: string }, context: RequestContext, info: GraphQLResolveInfo) => {
     const { customers, related, gateway } = context;
@@ -48,10 +64,29 @@ export const Query = {
   sources,
 };
 
+/** The version of the tables to be read; null: the sources are. Throws `DATASET_UNKNOWN`. */
+async function datasetOf(context: RequestContext, { from, version }: Required<Origin>): Promise<DatasetReader | null> {
+  if (from === "DATASET") return context.dataset(version ?? null);
+  return version === null ? null : refuseArgument("version: only with from: DATASET");
+}
+
+/** The version in which a cursor goes on. */
+function inVersion(wanted: string | null, begun: string | null): string | null {
+  if (wanted !== null && begun !== null && wanted !== begun)
+    throw new RequestError("CURSOR_INVALID", `this cursor is of version ${begun} of the tables, not of ${wanted}`);
+  return wanted ?? begun;
+}
+
 export const Node = {
   __resolveType: (node: CustomerNode | RecordNode): string => ("members" in node ? "Customer" : node.entry.collection.canonical),
 };
 
+interface Page {
+  readonly totalCount: () => Promise<number>;
+  readonly dataset: () => Promise<DatasetNode | null> | null;
+}
+
 export const CustomerConnection = {
-  totalCount: ({ totalCount }: { totalCount: () => Promise<number> }) => totalCount(),
+  totalCount: ({ totalCount }: Page) => totalCount(),
+  dataset: ({ dataset }: Page) => dataset(),
 };

@@ -97,12 +97,13 @@ export async function createProduct(options: ProductOptions): Promise<Product> {
       await tellFindings({ completeness, clock, onChanges }, entry, { changed, deleted: [] }, isFirst);
     },
   });
+  const datasets = datasetViews(config.home);
   const gateway = new Gateway({
     completeness,
     changes,
     onRead: (entry, records) => writeBehind.add(entry, records),
     catalog,
-    datasets: datasetViews(config.home),
+    datasets,
     upstreamOf,
     mirror,
     index,
@@ -178,6 +179,7 @@ export async function createProduct(options: ProductOptions): Promise<Product> {
       await writeBehind.stop();
       await changes.close();
       await engine.stop();
+      await datasets.close();
       await Promise.all([...upstreams.values()].map(upstream => upstream.close()));
       await database.close();
       if (options.redis === undefined) redis?.disconnect();

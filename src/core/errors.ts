@@ -21,6 +21,7 @@ export const errorTable = {
     RATE_UNAVAILABLE: row(false, "Ask for another currency, or declare a source that has the rate."),
     SOURCE_UNKNOWN: row(false, "Use one of the listed sources."),
     CURSOR_INVALID: row(false, "Use a cursor that this connection returned, with the same arguments."),
+    DATASET_UNKNOWN: row(false, "Build the tables with `tributary run`, or ask for a version that `datasets` lists."),
     LIMIT_DEPTH: row(false, "Nest fewer selections."),
     LIMIT_COST: row(false, "Ask for smaller lists or fewer fields."),
     LIMIT_ALIASES: row(false, "Split the aliases over several requests."),

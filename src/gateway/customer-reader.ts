@@ -8,6 +8,7 @@ import type { Catalog, CatalogEntry } from "../source/catalog.ts";
 import type { CustomerFilter, Member } from "../store/customer-index.ts";
 import type { CallContext } from "../upstream/context.ts";
 import type { Fetched } from "../upstream/reads.ts";
+import type { DatasetReader } from "./dataset-reader.ts";
 import { type Freshness, keptAgeMs, type Place, type StaleFact, type StaleFields } from "./freshness.ts";
 import type { Answered, Gateway } from "./gateway.ts";
 
@@ -15,6 +16,8 @@ import type { Answered, Gateway } from "./gateway.ts";
 export interface CustomerNode {
   readonly id: string;
   readonly members: readonly Member[];
+  /** Where it is read from instead of its sources, if anywhere. */
+  readonly dataset?: DatasetReader;
 }
 
 /** Where a field's value was taken from. */
@@ -57,37 +60,36 @@ export class CustomerReader {
     this.#byId = new DataLoader(ids => this.#loadNodes(ids), { name: "customer" });
   }
 
-  /** By canonical id, retired id or unambiguous key; null when nobody is found. */
-  async find(text: string): Promise<CustomerNode | null> {
+  /** By canonical id, retired id or unambiguous key; null when nobody is found. In a version of the tables where one is given. */
+  async find(text: string, dataset: DatasetReader | null = null): Promise<CustomerNode | null> {
     if (text.length > MAX_KEY_LENGTH) return null;
-    return this.#only(await this.#gateway.index.find(text), `the id ${text}`);
+    return this.#only(await (dataset ?? this.#gateway.index).find(text), `the id ${text}`, dataset);
   }
 
   /** By a key in a named source. */
-  async findByKey(source: string, key: string): Promise<CustomerNode | null> {
+  async findByKey(source: string, key: string, dataset: DatasetReader | null = null): Promise<CustomerNode | null> {
     this.#requireSource(source);
     if (key.length > MAX_KEY_LENGTH) return null;
-    return this.#only(await this.#gateway.index.findByKey(source, key), `the key ${key} in ${source}`);
+    return this.#only(await (dataset ?? this.#gateway.index).findByKey(source, key), `the key ${key} in ${source}`, dataset);
   }
 
   /** By the mailbox behind an e-mail address. */
   async findByEmail(email: string): Promise<CustomerNode | null> {
     const address = email.trim().toLowerCase();
     if (address.length > MAX_KEY_LENGTH) return null;
-    return this.#only(await this.#gateway.index.findByMailbox(matchEmail(address) ?? address), "this e-mail address");
+    return this.#only(await this.#gateway.index.findByMailbox(matchEmail(address) ?? address), "this e-mail address", null);
   }
 
   /** One page of customers, in the order of their ids. Throws `SOURCE_UNKNOWN`. */
   async page(
     filter: CustomerFilter,
-    after: string | null,
-    first: number,
+    { after, first, dataset = null }: { after: string | null; first: number; dataset?: DatasetReader | null },
   ): Promise<{ nodes: readonly CustomerNode[]; hasMore: boolean }> {
     if (filter.source !== undefined) this.#requireSource(filter.source);
     if ((filter.country?.length ?? 0) > MAX_KEY_LENGTH) return { nodes: [], hasMore: false };
-    await this.#warnUnlessIndexed();
-    const ids = await this.#gateway.index.page(filter, after, first + 1);
-    const nodes = await Promise.all(ids.slice(0, first).map(id => this.#byId.load(id)));
+    if (dataset === null) await this.#warnUnlessIndexed();
+    const ids = await (dataset ?? this.#gateway.index).page(filter, after, first + 1);
+    const nodes = await Promise.all(ids.slice(0, first).map(id => this.#node(id, dataset)));
     return { nodes: nodes.filter(node => node !== null), hasMore: ids.length > first };
   }
 
@@ -100,13 +102,19 @@ export class CustomerReader {
     field: string,
     { stale, place }: { readonly stale: StaleFields; readonly place: Place },
   ): CanonicalValue | Promise<CanonicalValue> {
+    if (customer.dataset) return datasetField(customer.dataset, customer.id, field);
     const onStale = (fact: StaleFact) => stale.note(place, fact);
     const found = this.#survivor(candidatesOf(this.#gateway.catalog, customer, field), { field, onStale }, 0);
     return found instanceof Promise ? found.then(later => valueIn(later, field)) : valueIn(found, field);
   }
 
-  /** Where a field's value comes from. */
+  /** Where a field's value comes from. Throws `REQUEST_INVALID` for a row of a table. */
   async origin(customer: CustomerNode, field: string, onStale: (fact: StaleFact) => void): Promise<Origin> {
+    if (customer.dataset)
+      throw new RequestError(
+        "REQUEST_INVALID",
+        `provenance is that of live customers; of a row of the tables ask: tributary explain customers.${field} --id ${customer.id}`,
+      );
     const found = await this.#survivor(candidatesOf(this.#gateway.catalog, customer, field), { field, onStale }, 0);
     if (found === null)
       return { field, source: null, key: null, sourceField: null, rule: null, fetchedAtMs: null, eventAtMs: null, raw: null };
@@ -174,13 +182,19 @@ export class CustomerReader {
     throw new RequestError("SOURCE_UNKNOWN", `there is no source ${source}; there are ${names.join(", ")}`);
   }
 
-  async #only(ids: readonly string[], what: string): Promise<CustomerNode | null> {
+  async #node(id: string, dataset: DatasetReader | null): Promise<CustomerNode | null> {
+    if (dataset === null) return this.#byId.load(id);
+    const found = await dataset.customer(id);
+    return found && { id, members: found.members, dataset };
+  }
+
+  async #only(ids: readonly string[], what: string, dataset: DatasetReader | null): Promise<CustomerNode | null> {
     if (ids.length > 1) {
       const message = `${what} belongs to ${ids.length} customers: ${ids.slice(0, 10).join(", ")}`;
       throw new RequestError("CUSTOMER_KEY_AMBIGUOUS", message, { details: { candidates: ids.slice(0, 10) } });
     }
-    await this.#warnUnlessIndexed();
-    return ids[0] === undefined ? null : this.#byId.load(ids[0]);
+    if (dataset === null) await this.#warnUnlessIndexed();
+    return ids[0] === undefined ? null : this.#node(ids[0], dataset);
   }
 
   /** Who is who, and that somebody is nobody, is certain only once every source has been read into the index. */
@@ -190,6 +204,12 @@ export class CustomerReader {
     const message = `the customer index lacks ${missing.join(", ")}: not read to the end yet; customers may be missing or incomplete`;
     this.#warn(new StoreError("INDEX_NOT_READY", message, { details: { retryAfterMs: INDEX_RETRY_MS } }));
   }
+}
+
+/** Throws `UPSTREAM_CONTRACT` when the source's value could not be read, as the live path does. */
+async function datasetField(dataset: DatasetReader, id: string, field: string): Promise<CanonicalValue> {
+  const found = await dataset.field(id, field);
+  return found !== null && typeof found === "object" ? fieldOf(found.entry, found.record, field) : found;
 }
 
 const orders = new WeakMap<Catalog, Map<string, readonly CatalogEntry[]>>();

@@ -1,6 +1,5 @@
 import type { CatalogEntry } from "../source/catalog.ts";
 import type { RelatedEach } from "../source/collection.ts";
-import type { MirrorRecord } from "../store/mirror.ts";
 import type { Fetched } from "../upstream/reads.ts";
 import { type Matches, type OwnedList, timeOrder } from "./owned-list.ts";
 
@@ -12,10 +11,10 @@ export class MirroredList implements OwnedList {
   readonly #records: readonly Fetched[];
 
   /** @param asOfMs from when on, in ms since the epoch, the list is whole */
-  constructor(entry: CatalogEntry, related: RelatedEach, records: readonly MirrorRecord[], asOfMs: number) {
+  constructor(entry: CatalogEntry, { order }: Pick<RelatedEach, "order">, records: readonly Fetched[], asOfMs: number) {
     this.entry = entry;
     this.asOfMs = asOfMs;
-    this.#isNewestFirst = related.order === "newest-first";
+    this.#isNewestFirst = order === "newest-first";
     const oldestFirst = timeOrder(records, entry.collection.canonical, record => record);
     this.#records = this.#isNewestFirst ? oldestFirst.toReversed() : oldestFirst;
   }

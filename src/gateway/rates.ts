@@ -6,6 +6,7 @@ import type { CatalogEntry } from "../source/catalog.ts";
 import type { CallContext } from "../upstream/context.ts";
 import { type Fetched, type Outcomes, placed } from "../upstream/reads.ts";
 import { fieldOf } from "./customer-reader.ts";
+import type { DatasetReader } from "./dataset-reader.ts";
 import { type Freshness, keptAgeMs, readAgeMs } from "./freshness.ts";
 import type { Gateway } from "./gateway.ts";
 import { readRateYear, type RateYear } from "./rate-year.ts";
@@ -66,16 +67,16 @@ export class RateReader {
 
   /**
    * Money in another currency (in any case) at the latest rate of its day or the 7 days before it. Throws `REQUEST_INVALID` for what is no currency,
-   * `RATE_UNAVAILABLE` when no such rate is published, and why the source could not be read.
+   * `RATE_UNAVAILABLE` when no such rate is published, and why the source could not be read. By the rates of a version of the tables where one is given.
    */
-  async convert(money: Money, to: string): Promise<Conversion> {
+  async convert(money: Money, to: string, dataset?: DatasetReader): Promise<Conversion> {
     const currency = to.toUpperCase();
     if (!isCurrency(currency)) throw refused("currency must be a code of ISO 4217 such as USD");
     if (currency === money.currency) return unchanged(money);
     const entry = this.#gateway.catalog.of("ExchangeRate")[0];
     if (entry === undefined) throw refused("no source of exchange rates is declared");
     const days = daysBack(money.day).filter(day => yearOf(day) >= FIRST_YEAR);
-    const years = await this.#years(entry, days);
+    const years = await this.#years(entry, days, dataset);
     for (const day of days) {
       const year = years.get(String(yearOf(day)));
       const [from, into] = [money.currency, currency].map(code => legOf(entry, year, code, day));
@@ -85,8 +86,13 @@ export class RateReader {
   }
 
   /** Throws the first failure: without a year it is not known which of its days has the latest rate. */
-  async #years(entry: CatalogEntry, days: readonly string[]): Promise<ReadonlyMap<string, RateYear | null>> {
+  async #years(
+    entry: CatalogEntry,
+    days: readonly string[],
+    dataset: DatasetReader | undefined,
+  ): Promise<ReadonlyMap<string, RateYear | null>> {
     const names = [...new Set(days.map(day => String(yearOf(day))))];
+    if (dataset) return new Map(await Promise.all(names.map(async name => [name, await dataset.rateYear(entry, name)] as const)));
     const outcomes = await this.#gateway.rateYears.readMany(planOf(this.#gateway, entry, this.#freshness), names, this.#call);
     return new Map(names.map((name, place) => [name, orThrow(outcomes[place] ?? null)]));
   }

@@ -1,11 +1,12 @@
 import DataLoader from "dataloader";
-import type { AnyEntity, EntityName } from "../core/canonical.ts";
+import { type AnyEntity, type EntityName, timeField } from "../core/canonical.ts";
 import { RequestError } from "../core/errors.ts";
 import type { CatalogEntry } from "../source/catalog.ts";
 import type { DayWindow, RelatedBatch } from "../source/collection.ts";
 import type { CallContext } from "../upstream/context.ts";
 import type { Fetched } from "../upstream/reads.ts";
 import type { CustomerNode } from "./customer-reader.ts";
+import type { DatasetReader } from "./dataset-reader.ts";
 import { type Freshness, isOutage, type StaleFact } from "./freshness.ts";
 import type { Answered, Gateway } from "./gateway.ts";
 import { MirroredList } from "./mirrored-list.ts";
@@ -14,6 +15,7 @@ import { type OwnedList, timeOrder } from "./owned-list.ts";
 /** Is told of what had to be taken as it was before. */
 type OnStale = (fact: StaleFact) => void;
 interface Owned {
+  readonly customer: CustomerNode;
   readonly entry: CatalogEntry;
   readonly ownerKey: string;
 }
@@ -22,6 +24,8 @@ interface Owned {
 export interface RecordNode {
   readonly entry: CatalogEntry;
   readonly record: Fetched;
+  /** Where it is read from instead of its source, if anywhere. */
+  readonly dataset?: DatasetReader;
 }
 
 /** A page of a customer's records. */
@@ -55,7 +59,7 @@ export class RelatedReader {
     const parts = await Promise.all(
       this.#listed(customer, entity).map(async owned => {
         const records = await this.#read(owned, list => list.latest(count, match, this.#call), onStale);
-        return records.map(record => ({ entry: owned.entry, record }));
+        return records.map(record => nodeOf(owned, record));
       }),
     );
     return inTimeOrder(parts.flat(), entity).slice(-count);
@@ -74,7 +78,7 @@ export class RelatedReader {
     for (const [index, owned] of lists.slice(place).entries()) {
       const read = (list: OwnedList) => list.after(index === 0 ? key : null, count - nodes.length, this.#call);
       const page = await this.#read(owned, read, onStale);
-      nodes.push(...(page?.records ?? []).map(record => ({ entry: owned.entry, record })));
+      nodes.push(...(page?.records ?? []).map(record => nodeOf(owned, record)));
       if (page?.hasMore === true) return { nodes, hasMore: true };
     }
     return { nodes, hasMore: false };
@@ -82,14 +86,16 @@ export class RelatedReader {
 
   /** The dated records of a window of days, oldest first. */
   async days(customer: CustomerNode, entity: EntityName, window: DayWindow): Promise<readonly RecordNode[]> {
-    const parts = this.#owned(customer, entity).map(async ({ entry, ownerKey }) => {
+    const parts = this.#owned(customer, entity).map(async owned => {
+      const { entry, ownerKey } = owned;
       const related = entry.collection.related;
       if (related?.mode !== "batch") return [];
+      if (customer.dataset) return (await daysOf(customer.dataset, owned, window)).map(record => nodeOf(owned, record));
       const { scope, maxAgeMs } = this.#gateway.relatedPlan(entry, related, window, this.#freshness);
       const records =
         this.#gateway.recordLists.peek(scope, ownerKey, maxAgeMs.kept) ??
         (await this.#loaderOf(entry, related, window).load(ownerKey));
-      return records.map(record => ({ entry, record }));
+      return records.map(record => nodeOf(owned, record));
     });
     return inTimeOrder((await Promise.all(parts)).flat(), entity);
   }
@@ -110,7 +116,9 @@ export class RelatedReader {
   #owned(customer: CustomerNode, entity: EntityName): Owned[] {
     return this.#gateway.catalog.of(entity).flatMap(entry => {
       const owner = `${entry.source.name}.${entry.collection.owner ?? ""}`;
-      return customer.members.flatMap(({ collection, key }) => (collection === owner ? [{ entry, ownerKey: key }] : []));
+      return customer.members.flatMap(({ collection, key }) =>
+        collection === owner ? [{ customer, entry, ownerKey: key }] : [],
+      );
     });
   }
 
@@ -119,7 +127,8 @@ export class RelatedReader {
   }
 
   /** Reads an owner's list: from the mirror while that is fresh enough, else from the source; when that cannot be asked, as the mirror has it from before. */
-  async #read<T>({ entry, ownerKey }: Owned, read: (list: OwnedList) => Promise<T>, onStale: OnStale): Promise<T> {
+  async #read<T>({ customer, entry, ownerKey }: Owned, read: (list: OwnedList) => Promise<T>, onStale: OnStale): Promise<T> {
+    if (customer.dataset) return read(await customer.dataset.list(customer.id, entry, ownerKey));
     const known = () => this.#gateway.knownList(entry, ownerKey, this.#freshness);
     const list = known() ?? (await this.#mirroredOf(entry, "fresh").load(ownerKey)) ?? known();
     try {
@@ -170,6 +179,19 @@ export class RelatedReader {
     }
     throw new RequestError("CURSOR_INVALID", "this cursor does not belong to this connection, or its record is gone");
   }
+}
+
+const nodeOf = ({ customer: { dataset }, entry }: Owned, record: Fetched): RecordNode => ({
+  entry,
+  record,
+  ...(dataset && { dataset }),
+});
+
+/** A table's dated records of a window of days. */
+async function daysOf(dataset: DatasetReader, { customer, entry, ownerKey }: Owned, { from, to }: DayWindow) {
+  const records = await dataset.records(customer.id, entry, ownerKey);
+  const field = timeField[entry.collection.canonical] ?? "key";
+  return records.filter(({ entity }) => String(entity[field]) >= from && String(entity[field]) <= to);
 }
 
 const inTimeOrder = (nodes: readonly RecordNode[], entity: EntityName): readonly RecordNode[] =>

@@ -1,6 +1,7 @@
 import { RequestError, type TributaryError, UpstreamError } from "../core/errors.ts";
 import type { CallContext } from "../upstream/context.ts";
 import { CustomerReader } from "./customer-reader.ts";
+import { DatasetReader } from "./dataset-reader.ts";
 import { declaredFreshness, type Freshness, type Place, type StaleFact, StaleFields } from "./freshness.ts";
 import type { Gateway } from "./gateway.ts";
 import { RateReader } from "./rates.ts";
@@ -12,6 +13,8 @@ export interface RequestContext extends CallContext {
   readonly customers: CustomerReader;
   readonly related: RelatedReader;
   readonly rates: RateReader;
+  /** Reads a version of the tables, the one that was built last unless given; throws `DATASET_UNKNOWN`. */
+  readonly dataset: (version: string | null) => Promise<DatasetReader>;
   /** What of the answer is older than declared. */
   readonly stale: StaleFields;
   /** Failures that leave the answer usable but not whole; they join the answer's `errors`. */
@@ -55,6 +58,7 @@ export function beginRequest(gateway: Gateway, options: RequestOptions): Request
     ...call,
     gateway,
     ...readersOf(gateway, call, declaredFreshness, warn),
+    dataset: datasetsOf(gateway),
     stale: new StaleFields(() => gateway.clock.nowMs()),
     warn,
     warnings,
@@ -75,6 +79,20 @@ const readersOf = (gateway: Gateway, call: CallContext, freshness: Freshness, wa
   related: new RelatedReader(gateway, call, freshness),
   rates: new RateReader(gateway, call, freshness),
 });
+
+/** Opens each version once. */
+function datasetsOf(gateway: Gateway): RequestContext["dataset"] {
+  const readers = new Map<string | null, Promise<DatasetReader>>();
+  const open = async (version: string | null) => {
+    if (gateway.datasets === null) throw new RequestError("DATASET_UNKNOWN", "there are no tables here");
+    return new DatasetReader(await gateway.datasets.open(version), gateway);
+  };
+  return version => {
+    const reader = readers.get(version) ?? open(version);
+    readers.set(version, reader);
+    return reader;
+  };
+}
 
 /** One for all: every request ends by it, and an error's stack costs more than a small query. */
 const gone = new UpstreamError("UPSTREAM_CANCELLED", "the client went away");

@@ -2,6 +2,7 @@ import { stat } from "node:fs/promises";
 import type { Row } from "../mapping/bench.ts";
 import { type DatasetManifest, DatasetStore, FORMAT } from "./dataset.ts";
 import { openDataset } from "./dataset-reader.ts";
+import { OpenDatasets } from "./dataset-tables.ts";
 
 /** Rows of quarantine are few and small. */
 const LIMITS = { threads: 1, memoryMib: 256 };
@@ -15,8 +16,11 @@ export function datasetViews(home: string) {
     const views = await Promise.all(readable.map(manifest => viewOf(store, manifest, current)));
     return views.toSorted((a, b) => b.builtAt.localeCompare(a.builtAt));
   };
+  const opened = new OpenDatasets(home);
   return {
     all,
+    open: (version: string | null) => opened.open(version),
+    close: () => opened.close(),
     async find(version: string | null) {
       const wanted = version ?? (await store.currentVersion());
       return (await all()).find(view => view.version === wanted) ?? null;

@@ -2,6 +2,7 @@ import {
   type DirectiveNode,
   getDirectiveValues,
   getNamedType,
+  type GraphQLArgument,
   type GraphQLField,
   type GraphQLNamedType,
   GraphQLObjectType,
@@ -9,6 +10,7 @@ import {
   type GraphQLSchema,
   isAbstractType,
   isCompositeType,
+  isEnumType,
   isListType,
   isNonNullType,
   isObjectType,
@@ -40,6 +42,8 @@ export interface FieldCost {
   readonly listSize: ListSize | null;
   /** The canonical entity that resolving it reads. */
   readonly entity: string | null;
+  /** For its arguments the values with which nothing of a source is read. */
+  readonly local: ReadonlyMap<string, ReadonlySet<string>>;
 }
 
 interface Annotated {
@@ -93,7 +97,15 @@ export class CostModel {
       argumentWeights: new Map(weights.filter(([, weight]) => weight > 0)),
       listSize: this.#listSize(definition),
       entity: (this.#values("upstream", definition)?.["entity"] as string | undefined) ?? null,
+      local: new Map(definition.args.flatMap(argument => this.#localValues(argument))),
     };
+  }
+
+  #localValues({ name, type }: GraphQLArgument): readonly (readonly [string, ReadonlySet<string>])[] {
+    const named = getNamedType(type);
+    if (!isEnumType(named)) return [];
+    const local = named.getValues().filter(value => this.#values("local", value) !== undefined);
+    return local.length === 0 ? [] : [[name, new Set(local.map(value => value.name))]];
   }
 
   #objectTypes(named: GraphQLNamedType): readonly GraphQLObjectType[] {

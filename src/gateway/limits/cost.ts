@@ -74,7 +74,7 @@ class Estimation {
     const { cost, upstreamCalls, largestList } = this.#values(field, count);
     return {
       cost: saturated(parents * field.weight + count * field.leafWeight + cost),
-      upstreamCalls,
+      upstreamCalls: field.isLocal ? 0 : upstreamCalls,
       largestList: field.listDepth > 0 ? Math.max(largestList, field.size) : largestList,
     };
   }

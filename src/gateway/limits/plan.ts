@@ -51,6 +51,8 @@ export interface FieldPlan {
   readonly size: number;
   readonly slices: readonly Slice[];
   readonly read: Read | null;
+  /** Whether nothing inside it is read from a source. */
+  readonly isLocal: boolean;
   /** One plan for each object type that a value can have; empty for scalars and enums. */
   readonly objects: readonly ObjectPlan[];
 }
@@ -190,6 +192,7 @@ class Planner {
       size: listDepth === 0 ? 1 : sizing.size ** listDepth,
       slices: sizing.slices,
       read: field.entity === null ? null : { entity: field.entity, identity: identityOf(field, values), items: sizing.size },
+      isLocal: [...field.local].some(([argument, local]) => local.has(String(values[argument]))),
       objects: field.objectTypes.map(type => this.object(type, sets, inner)),
     };
   }
@@ -252,6 +255,7 @@ const introspection = (responseKey: string, name: string): FieldPlan => ({
   size: 1,
   slices: [],
   read: null,
+  isLocal: false,
   objects: [],
 });
 
