@@ -150,11 +150,11 @@ export class VersionTables {
     const { name, columns } = planOf(entity);
     const owner = columns.some(column => column.name === "customer_id") ? "customer_id" : "NULL";
     const rows = await this.#rows(`
-      WITH some AS (SELECT * FROM ${name} WHERE ${where} LIMIT ${MAX_ROWS + 1})
+      WITH chosen AS (SELECT * FROM ${name} WHERE ${where} LIMIT ${MAX_ROWS + 1})
       SELECT ${owner} AS owner, source || '.' || collection AS place, epoch_ms(fetched_at)::VARCHAR AS fetched, ${fieldsSql(entity)},
-        (SELECT string_agg(field, ' ') FROM issues WHERE issues.source = some.source AND issues.collection = some.collection
-          AND issues.key = some.key AND code = 'INVALID_VALUE') AS unread
-      FROM some`);
+        (SELECT string_agg(field, ' ') FROM issues WHERE issues.source = chosen.source AND issues.collection = chosen.collection
+          AND issues.key = chosen.key AND code = 'INVALID_VALUE') AS unread
+      FROM chosen`);
     if (rows.length > MAX_ROWS)
       throw new RequestError("LIMIT_LIST_SIZE", `these customers have more than ${MAX_ROWS} rows in ${name}`);
     return rows.map(row => ({
