@@ -113,7 +113,8 @@ describe("a pull that is killed again and again", () => {
         expect(names.filter(name => name.startsWith("."))).toEqual([]);
       }
     };
-    for (let kills = 0; kills < KILLS || (kept === 0 && (await leftPages()) === 0);) {
+    const isEnough = async (kills: number) => kills >= KILLS && (kept > 0 || (await leftPages()) > 0);
+    for (let kills = 0; !(await isEnough(kills));) {
       if (await killSomewhere(home, tookMs, seen)) kills++;
       else {
         await checkEnd();

@@ -55,7 +55,7 @@ async function listed(from: "LIVE" | "DATASET") {
     const { nodes, pageInfo, totalCount } = answer.data.customers;
     errors.push(
       ...answer.errors.map(
-        ({ path, extensions }) => `${nodes[path?.[2] as number]?.id} ${path?.slice(3).join(".")} ${extensions["code"]}`,
+        ({ path, extensions }) => `${nodes[path?.[2] as number]?.id} ${path?.slice(3).join(".")} ${String(extensions["code"])}`,
       ),
     );
     expect(totalCount).toBe(result.tables.find(({ name }) => name === "customers")!.rows);

@@ -1,4 +1,4 @@
-import { named, quoted } from "../../mapping/sql-text.ts";
+import { quoted } from "../../mapping/sql-text.ts";
 import { roleMailboxes } from "../match-email.ts";
 import type { Field, FieldKind } from "./model.ts";
 
