@@ -142,6 +142,14 @@ export const timeField: Readonly<Partial<Record<EntityName, string>>> = {
   UsageDay: "day",
   ClickEvent: "occurredAt",
 };
+/** The fields that say when what a record tells came about: the latest of them does, and a day at its end. Of the others that is only known to be before they were read. */
+export const eventFields: Readonly<Partial<Record<EntityName, readonly string[]>>> = {
+  Invoice: ["issuedAt", "paidAt"],
+  Ticket: ["createdAt", "updatedAt"],
+  UsageDay: ["day"],
+  ClickEvent: ["occurredAt"],
+  ExchangeRate: ["day"],
+};
 export const entityNames = Object.keys(canonical) as EntityName[];
 
 type ValueOf<F> = F extends Field<infer V> ? V : never;

@@ -151,7 +151,7 @@ export class VersionTables {
     const owner = columns.some(column => column.name === "customer_id") ? "customer_id" : "NULL";
     const rows = await this.#rows(`
       WITH chosen AS (SELECT * FROM ${name} WHERE ${where} LIMIT ${MAX_ROWS + 1})
-      SELECT ${owner} AS owner, source || '.' || collection AS place, epoch_ms(fetched_at)::VARCHAR AS fetched, ${fieldsSql(entity)},
+      SELECT ${owner} AS owner, source || '.' || collection AS place, epoch_ms(created_timestamp)::VARCHAR AS fetched, ${fieldsSql(entity)},
         (SELECT string_agg(field, ' ') FROM issues WHERE issues.source = chosen.source AND issues.collection = chosen.collection
           AND issues.key = chosen.key AND code = 'INVALID_VALUE') AS unread
       FROM chosen`);

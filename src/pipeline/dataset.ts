@@ -14,7 +14,7 @@ import type { Join, JoinReport, MatchCounts } from "./join-report.ts";
 import type { DriftReport } from "./quarantine.ts";
 
 /** Of the manifest, and of what stands beside it. */
-export const FORMAT = 4;
+export const FORMAT = 5;
 
 /** What a build is asked for, beside its inputs. */
 export interface BuildParameters extends BuildMoments {

@@ -1,4 +1,4 @@
-import type { EntityName } from "../core/canonical.ts";
+import { type EntityName, eventFields, fieldsOf } from "../core/canonical.ts";
 import { survivorshipOrder } from "../identity/survivorship.ts";
 import { named, quoted } from "../mapping/sql-text.ts";
 import type { Catalog } from "../source/catalog.ts";
@@ -23,7 +23,7 @@ export const customersSql = (catalog: Catalog, customers: readonly Normalized[])
   );
   return `
     SELECT customer_id AS id, ${survivors.join(", ")},
-      list(collection || ':' || "key" ORDER BY position) AS source_keys, max(received_at) AS fetched_at
+      list(collection || ':' || "key" ORDER BY position) AS source_keys, max(received_at) AS event_timestamp, max(received_at) AS created_timestamp
     FROM (${records.join(" UNION ALL BY NAME ")}) GROUP BY customer_id`;
 };
 
@@ -55,8 +55,20 @@ function ownedRecordsSql(entity: EntityName, { input: { entry }, table }: Normal
     : { column: "", join: "" };
   return `
     SELECT ${quoted(`${entry.id}:`)} || record."key" AS id, ${quoted(entry.source.name)} AS source, ${quoted(entry.name)} AS collection,
-      ${owner.column}${fields.join(", ")}, record.received_at AS fetched_at, record.raw
+      ${owner.column}${fields.join(", ")}, ${eventSql(entity)} AS event_timestamp, record.received_at AS created_timestamp, record.raw
     FROM ${table} AS record ${owner.join}`;
+}
+
+/** When what a record tells came about, as canonical text: never after it was read, which counts where no field says it. */
+function eventSql(entity: EntityName): string {
+  const kinds = new Map(fieldsOf(entity).map(([field, { kind }]) => [field, kind]));
+  const moments = (eventFields[entity] ?? []).map(field => {
+    const column = `record.${named(field)}`;
+    const nextDay = `strftime(TRY_CAST(${column} AS DATE) + INTERVAL 1 DAY, '%Y-%m-%dT00:00:00.000Z')`;
+    return kinds.get(field) === "date" ? nextDay : column;
+  });
+  const latest = moments.length === 0 ? "NULL" : `greatest(${moments.join(", ")})`;
+  return `least(${latest}, record.received_at)`;
 }
 
 const ownerOf = ({ source, collection }: Normalized["input"]["entry"]): string => `${source.name}.${collection.owner ?? ""}`;
@@ -69,7 +81,7 @@ export const identitiesSql = (customers: readonly Normalized[]): string =>
         .map(
           ({ input: { entry }, table }) => `
   SELECT ${quoted(`${entry.id}:`)} || record."key" AS id, ${quoted(entry.source.name)} AS source, ${quoted(entry.name)} AS collection, record."key" AS key,
-    member.customer_id, record.received_at AS fetched_at, record.raw
+    member.customer_id, record.received_at AS event_timestamp, record.received_at AS created_timestamp, record.raw
   FROM ${table} AS record JOIN member ON member.collection = ${quoted(entry.id)} AND member.key = record."key"`,
         )
         .join(" UNION ALL ");

@@ -43,7 +43,8 @@ const madeOf: Readonly<Record<string, string>> = {
   key: "the record's key",
   customer_id: "the canonical id of the customer that the record belongs to",
   source_keys: "every record that is this customer, <source>.<collection>:<key>",
-  fetched_at: "when the newest response that the row was taken from was received",
+  event_timestamp: "when what the row tells came about, as far as its fields say; else when it was read",
+  created_timestamp: "when the newest response that the row was taken from was received",
   raw: "SHA-256 of the response's body, # and the JSON pointer to the record",
 };
 const customerId = "cst_ and the first 20 digits of the SHA-256 of the id of the customer's smallest record";

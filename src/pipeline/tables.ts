@@ -55,7 +55,8 @@ export function canonicalTextSql({ name, type }: Column): string {
 }
 
 const text = (name: string): Column => ({ name, type: "VARCHAR" });
-const fetchedAt: Column = { name: "fetched_at", type: "TIMESTAMP" };
+/** When what a row tells came about, and since when it is known here: point-in-time joins need both. */
+const moments: readonly Column[] = ["event_timestamp", "created_timestamp"].map(name => ({ name, type: "TIMESTAMP" }));
 
 /** Whether an entity's records belong to customers. */
 export const isOwned = (entity: EntityName): boolean => "customer" in canonical[entity];
@@ -66,17 +67,17 @@ export function planOf(entity: EntityName): TablePlan {
   const fields = fieldColumns(entity);
   if (entity === "Customer") {
     const own = fields.filter(({ field }) => field !== "key");
-    return { name, columns: [text("id"), ...own, { name: "source_keys", type: "VARCHAR[]" }, fetchedAt], order: ["id"] };
+    return { name, columns: [text("id"), ...own, { name: "source_keys", type: "VARCHAR[]" }, ...moments], order: ["id"] };
   }
   const owner = isOwned(entity) ? [text("customer_id")] : [];
-  const columns = [text("id"), text("source"), text("collection"), ...owner, ...fields, fetchedAt, text("raw")];
+  const columns = [text("id"), text("source"), text("collection"), ...owner, ...fields, ...moments, text("raw")];
   return { name, columns, order: ["id"] };
 }
 
 /** The records of customers, one row each: which customer each is, and where it stands in the kept responses. */
 export const identitiesPlan: TablePlan = {
   name: "identities",
-  columns: [...["id", "source", "collection", "key", "customer_id"].map(text), fetchedAt, text("raw")],
+  columns: [...["id", "source", "collection", "key", "customer_id"].map(text), ...moments, text("raw")],
   order: ["id"],
 };
 

@@ -47,19 +47,19 @@ export async function buildFloor(home: string, members: string, folder: string, 
       "customers",
       `
       SELECT customer_id AS id, ${["name", "email", "phone", "company", "country", "status", "created_at"].map(survivor).join(", ")},
-        list(source || '.' || "collection" || ':' || people.key ORDER BY source, people.key) AS source_keys, max(fetched_at) AS fetched_at
+        list(source || '.' || "collection" || ':' || people.key ORDER BY source, people.key) AS source_keys, max(fetched_at) AS event_timestamp, max(fetched_at) AS created_timestamp
       FROM people JOIN member USING (source, key) GROUP BY customer_id`,
     );
     await part(
       "identities",
-      `SELECT source || '.' || "collection" || ':' || key AS id, source, "collection", key, customer_id, fetched_at, raw FROM people JOIN member USING (source, key)`,
+      `SELECT source || '.' || "collection" || ':' || key AS id, source, "collection", key, customer_id, fetched_at AS event_timestamp, fetched_at AS created_timestamp, raw FROM people JOIN member USING (source, key)`,
     );
     await bench.run("DROP TABLE people");
     const at = (path: string) => `epoch_ms((r ->> '$.${path}')::BIGINT * 1000)`;
     await part(
       "invoices",
       `
-      SELECT 'stripe.invoices:' || i.key AS id, 'stripe' AS source, 'invoices' AS "collection", customer_id, i.* EXCLUDE (raw, fetched_at), fetched_at, raw FROM (
+      SELECT 'stripe.invoices:' || i.key AS id, 'stripe' AS source, 'invoices' AS "collection", customer_id, i.* EXCLUDE (raw, fetched_at), least(greatest(issued_at, paid_at), fetched_at) AS event_timestamp, fetched_at AS created_timestamp, raw FROM (
         SELECT r ->> '$.id' AS key, r ->> '$.customer' AS customer, ${text("number")} AS number,
           ((r ->> '$.total')::DOUBLE / CASE WHEN r ->> '$.currency' IN ('jpy', 'krw', 'clp', 'vnd') THEN 1 ELSE 100 END)::DECIMAL(38, 10) AS amount,
           upper(r ->> '$.currency') AS currency, upper(r ->> '$.status') AS status, ${at("created")} AS issued_at, ${at("due_date")} AS due_at,
@@ -70,7 +70,7 @@ export async function buildFloor(home: string, members: string, folder: string, 
     await part(
       "tickets",
       `
-      SELECT 'zendesk.tickets:' || t.key AS id, 'zendesk' AS source, 'tickets' AS "collection", customer_id, t.* EXCLUDE (raw, fetched_at), fetched_at, raw FROM (
+      SELECT 'zendesk.tickets:' || t.key AS id, 'zendesk' AS source, 'tickets' AS "collection", customer_id, t.* EXCLUDE (raw, fetched_at), least(updated_at, fetched_at) AS event_timestamp, fetched_at AS created_timestamp, raw FROM (
         SELECT r ->> '$.id' AS key, r ->> '$.requester_id' AS customer, ${text("subject")} AS subject,
           CASE r ->> '$.status' WHEN 'hold' THEN 'ON_HOLD' ELSE upper(r ->> '$.status') END AS status, upper(r ->> '$.priority') AS priority,
           ${instant("created_at")} AS created_at, ${instant("updated_at")} AS updated_at, raw, fetched_at
@@ -81,7 +81,7 @@ export async function buildFloor(home: string, members: string, folder: string, 
       "exchange_rates",
       `
       SELECT 'fx.rates:' || concat_ws(':', r ->> '$.base', r ->> '$.quote', r ->> '$.date') AS id, 'fx' AS source, 'rates' AS "collection", r ->> '$.base' AS base,
-        r ->> '$.quote' AS quote, (r ->> '$.date')::DATE AS day, (r ->> '$.rate')::DECIMAL(38, 10) AS rate, fetched_at, raw
+        r ->> '$.quote' AS quote, (r ->> '$.date')::DATE AS day, (r ->> '$.rate')::DECIMAL(38, 10) AS rate, fetched_at AS event_timestamp, fetched_at AS created_timestamp, raw
       FROM (${await records("fx/rates", "$[*]")})`,
     );
     for (const table of ["customers", "identities", "invoices", "tickets", "exchange_rates"])

@@ -113,7 +113,8 @@ describe("build", () => {
       id: "VARCHAR",
       created_at: "TIMESTAMP",
       source_keys: "VARCHAR[]",
-      fetched_at: "TIMESTAMP",
+      event_timestamp: "TIMESTAMP",
+      created_timestamp: "TIMESTAMP",
     });
     expect(await typesOf(result, "invoices")).toMatchObject({
       customer_id: "VARCHAR",
