@@ -125,6 +125,23 @@ describe("build", () => {
     expect(await typesOf(result, "usage_daily")).toMatchObject({ day: "DATE", sessions: "INTEGER", api_calls: "DECIMAL(38,0)" });
   });
 
+  it("says of every row when it came about and since when it is known, the former never later than the latter", async () => {
+    const result = await built({
+      people: [teams({ id: "p1", name: "Ann", since: 5 })],
+      days: items([
+        { account: "a1", day: "2020-01-30", calls: 1 },
+        { account: "a1", day: "2999-12-30", calls: 1 },
+      ]),
+    });
+    const columns = "event_timestamp::VARCHAR AS happened, event_timestamp = created_timestamp AS is_known_at_once";
+    expect(await rowsOf(result, "customers", columns)).toEqual([{ happened: expect.any(String), is_known_at_once: "true" }]);
+    const days = await rowsOf(result, "usage_daily", `day::VARCHAR AS day, ${columns}`);
+    expect(days.toSorted((a, b) => (String(a["day"]) < String(b["day"]) ? -1 : 1))).toEqual([
+      { day: "2020-01-30", happened: "2020-01-31 00:00:00", is_known_at_once: "false" },
+      { day: "2999-12-30", happened: expect.stringMatching(/^20[23]/), is_known_at_once: "true" },
+    ]);
+  });
+
   it("leaves a number beyond what the columns hold out, as an issue", async () => {
     const huge = `1${"0".repeat(30)}`;
     const result = await built({ bills: items(`[{"id": "b1", "cents": ${huge}, "money": "jpy"}]`) });
