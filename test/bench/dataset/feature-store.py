@@ -3,6 +3,7 @@
 Needs `pip install feast duckdb`. Columns are declared, since Feast's own guess knows no decimals.
 """
 
+import math
 import sys
 import tempfile
 from datetime import datetime, timedelta, timezone
@@ -54,8 +55,9 @@ def is_same(got: object, kept: object) -> bool:
     if pandas.isna(got) or pandas.isna(kept):
         return bool(pandas.isna(got) and pandas.isna(kept))
     if isinstance(got, datetime):
-        return pandas.Timestamp(got).tz_convert(timezone.utc).tz_localize(None) == pandas.Timestamp(kept)
-    return got == kept or float(got) == float(kept)
+        moment = pandas.Timestamp(got)
+        return (moment.tz_convert(timezone.utc).tz_localize(None) if moment.tzinfo else moment) == pandas.Timestamp(kept)
+    return str(got) == str(kept) or math.isclose(float(got), float(kept), rel_tol=1e-12)
 
 
 repo = tempfile.mkdtemp()
